@@ -13,6 +13,11 @@ export CGO_ENABLED := 0
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+.PHONY: base base-debian base-mysql base-nginx
+base: base-debian base-mysql base-nginx ## The base images: pulled, or else made from Debian packages
+base-debian base-mysql base-nginx: base-%:
+	@infra/images/base/base.sh $*
+
 .PHONY: sweep
 sweep: ## Remove what an interrupted test left in Docker
 	go run ./tests/cmd/sweep

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Makes sure that a base image is on this machine:
+#
+#   base.sh debian|mysql|nginx      boardcafe/base-debian:12, base-mysql:9.7 or base-nginx:1.30
+#
+# That is the official image where it is present or can be pulled. Where no registry answers, it is a
+# stand-in made from Debian packages that keeps the same contract. Either way the name is the same,
+# so the Dockerfiles that build on it need not know.
+set -euo pipefail
+shopt -s nullglob
+cd "$(dirname "$0")"
+
+options=() changes=()
+case ${1-} in
+debian)
+  official=debian:12 suite=bookworm packages=(apt)
+  changes=('CMD ["bash"]')
+  ;;
+*) echo "usage: base.sh debian|mysql|nginx" >&2 && exit 64 ;;
+esac
+image=boardcafe/base-$official
+# A stand-in is made again when what makes it has changed; an official image has no such label.
+recipe=$(cat base.sh "$1"/* | sha256sum | cut -c1-12)
+# A registry that did not answer is not asked again: behind some firewalls that is minutes each time.
+no_registry=../../../build/no-registry
+
+if label=$(docker image inspect --format '{{index .Config.Labels "boardcafe.recipe"}}' "$image" 2>/dev/null); then
+  [[ -n $label && $label != "$recipe" ]] || exit 0
+elif docker image inspect "$official" >/dev/null 2>&1; then
+  exec docker tag "$official" "$image"
+fi
+if [[ ! -e $no_registry ]]; then
+  if timeout 600 docker pull "$official"; then exec docker tag "$official" "$image"; fi
+  mkdir -p "${no_registry%/*}"
+  echo "Delete this file to try a pull again." >"$no_registry"
+fi
+echo "$official cannot be pulled: building $image from Debian packages instead"
+if ! command -v mmdebstrap >/dev/null; then
+  echo "mmdebstrap is missing, type: sudo make setup" >&2 && exit 1
+fi
+
+# The mirrors that this machine itself uses; Debian's own where it is no Debian.
+mirror() {
+  local uri
+  uri=$(apt-get indextargets --format "\$(REPO_URI)" 'Created-By: Packages' "Label: $1" 2>/dev/null | head -n1)
+  echo "${uri:-$2}"
+}
+debian=$(mirror Debian http://deb.debian.org/debian)
+sources=("deb $debian $suite main")
+if [[ $suite != sid ]]; then
+  security=$(mirror Debian-Security http://deb.debian.org/debian-security)
+  sources+=("deb $debian $suite-updates main" "deb $security $suite-security main")
+fi
+# A frozen mirror's index is past its date: what this machine overlooks, the new root does too.
+while read -r option; do options+=("--aptopt=$option"); done < <(apt-config dump | grep '^Acquire::Check-')
+for dir in doc info locale man; do options+=("--dpkgopt=path-exclude=/usr/share/$dir/*"); done
+for change in "LABEL boardcafe.recipe=$recipe" "${changes[@]}"; do set -- "$@" --change "$change"; done
+shift
+
+mmdebstrap --quiet --variant=essential --include="${packages[*]}" "${options[@]}" "$suite" - "${sources[@]}" |
+  docker import "$@" - "$image"
