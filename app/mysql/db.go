@@ -5,6 +5,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,7 +31,7 @@ type Config struct {
 }
 
 // connector is the driver's configuration; the comments give what goes wrong without each.
-func (c Config) connector() (*driver.Connector, error) {
+func (c Config) connector() (sqldriver.Connector, error) {
 	cfg := driver.NewConfig()
 	cfg.Net = "tcp"
 	cfg.Addr = net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
@@ -52,7 +53,7 @@ func (c Config) connector() (*driver.Connector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	return connector.(*driver.Connector), nil
+	return connector, nil
 }
 
 type quiet struct{}

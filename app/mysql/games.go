@@ -140,14 +140,22 @@ func lockGames(ctx context.Context, tx *sql.Tx, ids ...uint64) error {
 	return nil
 }
 
-var gameOrder = map[cafe.GameSort]string{
-	cafe.GamesByName:    "g.name %[1]s, g.id %[1]s",
-	cafe.GamesByCopies:  "g.copies %[1]s, g.name",
-	cafe.GamesByPlayers: "g.min_players %[1]s, g.max_players %[1]s, g.name",
-	cafe.GamesByMinutes: "g.minutes %[1]s, g.name",
+// gameOrder is the ORDER BY clause of a sort; an unknown one is by name.
+func gameOrder(sort cafe.GameSort, desc bool) string {
+	dir := direction(desc)
+	switch sort {
+	case cafe.GamesByCopies:
+		return "g.copies " + dir + ", g.name"
+	case cafe.GamesByPlayers:
+		return "g.min_players " + dir + ", g.max_players " + dir + ", g.name"
+	case cafe.GamesByMinutes:
+		return "g.minutes " + dir + ", g.name"
+	default:
+		return "g.name " + dir
+	}
 }
 
-// Games returns one page of games with the states of their queues. An unknown sort is by name.
+// Games returns one page of games with the states of their queues.
 func (db *DB) Games(ctx context.Context, f cafe.GameFilter) (page cafe.Page[cafe.GameStatus], err error) {
 	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
 	defer cancel()
@@ -161,12 +169,12 @@ func (db *DB) Games(ctx context.Context, f cafe.GameFilter) (page cafe.Page[cafe
 	if f.Minutes > 0 {
 		where.add("g.minutes <= ?", f.Minutes)
 	}
-	order := direct(gameOrder, f.Sort, cafe.GamesByName, f.Desc)
-	page, err = list(ctx, db.sql, f.Page, where, query{
+	page, err = list(ctx, db.sql, f.Page, where, selection{
 		from:    "board_games g",
-		columns: gameColumns + ", " + reserved,
 		inner:   gameColumns,
-		order:   order,
+		order:   gameOrder(f.Sort, f.Desc),
+		alias:   "g",
+		columns: gameColumns + ", " + reserved,
 	}, func(scan func(...any) error) (g cafe.GameStatus, err error) {
 		err = scan(append(gameFields(&g.Game), &g.Reserved)...)
 		return g, err

@@ -31,46 +31,40 @@ func contains(text string) string {
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
 }
 
-// direct looks up an ORDER BY clause and puts the direction in.
-func direct[S ~string](orders map[S]string, sort, fallback S, desc bool) string {
-	order, ok := orders[sort]
-	if !ok {
-		order = orders[fallback]
-	}
-	direction := "ASC"
+// direction is how an ORDER BY clause goes.
+func direction(desc bool) string {
 	if desc {
-		direction = "DESC"
+		return "DESC"
 	}
-	if !strings.Contains(order, "%") {
-		return order
-	}
-	return fmt.Sprintf(order, direction)
+	return "ASC"
 }
 
-// query is a list in two steps: inner selects one page of rows by an index; columns, which may
-// count in other tables, are then computed for these rows alone.
-type query struct {
-	from, columns, inner, order string
-	join                        string // what the outer columns need besides
-	outer                       string // the alias of the inner rows outside; of from by default
-	outerOrder                  string
+// selection is a list in two steps: the inner one selects a page of rows by an index, the outer
+// one computes what it takes other tables for, for these rows alone.
+type selection struct {
+	from       string // the tables of the inner step
+	inner      string // its columns
+	order      string // its order, which an index of customers or the few games give
+	alias      string // the inner rows in the outer step
+	columns    string // the columns of the outer step
+	outerOrder string // its order, where it cannot be the same
 }
 
-// list returns one page.
-func list[T any](ctx context.Context, q queryer, number int, where conditions, s query, scan func(func(...any) error) (T, error)) (page cafe.Page[T], err error) {
+// list returns one page of a selection.
+func list[T any](ctx context.Context, q queryer, number int, where conditions, s selection, scan func(func(...any) error) (T, error)) (page cafe.Page[T], err error) {
 	page.Number = max(1, number)
 	from := " FROM " + s.from + where.sql()
 	err = one(ctx, q, []any{&page.Total}, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1%s LIMIT %d) counted", from, cafe.CountLimit+1), where.args...)
 	if err != nil {
 		return page, err
 	}
-	outer, outerOrder := s.outer, s.outerOrder
-	if outer == "" {
-		outer, outerOrder = "g", s.order
+	outerOrder := s.outerOrder
+	if outerOrder == "" {
+		outerOrder = s.order
 	}
 	// One row more than is shown tells whether there is a next page.
-	page.Rows, err = all(ctx, q, scan, fmt.Sprintf("SELECT %s FROM (SELECT %s%s ORDER BY %s LIMIT %d OFFSET %d) %s%s ORDER BY %s",
-		s.columns, s.inner, from, s.order, cafe.PageSize+1, (page.Number-1)*cafe.PageSize, outer, s.join, outerOrder), where.args...)
+	page.Rows, err = all(ctx, q, scan, fmt.Sprintf("SELECT %s FROM (SELECT %s%s ORDER BY %s LIMIT %d OFFSET %d) %s ORDER BY %s",
+		s.columns, s.inner, from, s.order, cafe.PageSize+1, (page.Number-1)*cafe.PageSize, s.alias, outerOrder), where.args...)
 	if err != nil {
 		return page, err
 	}
