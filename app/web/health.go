@@ -1,0 +1,32 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// healthz says that the process lives. It does not ask the database: whatever watches it would
+// restart every replica for a fault that a restart does not mend. The server listens only after
+// the database has answered once, so that a new container is healthy when it can serve.
+func (s *Server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+
+// readyz says whether requests should be sent here now.
+func (s *Server) readyz(c echo.Context) error {
+	if s.draining.Load() {
+		return c.String(http.StatusServiceUnavailable, "draining\n")
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), time.Second)
+	defer cancel()
+	if err := s.Store.Ping(ctx); err != nil {
+		s.Log.Warn("not ready", "error", err)
+		return c.String(http.StatusServiceUnavailable, "database not reachable\n")
+	}
+	if err := s.Store.CheckSchema(ctx); err != nil {
+		s.Log.Warn("not ready", "error", err)
+		return c.String(http.StatusServiceUnavailable, "schema not current\n")
+	}
+	return c.String(http.StatusOK, "ready\n")
+}
