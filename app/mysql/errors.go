@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	sqldriver "database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 
@@ -27,6 +28,9 @@ const (
 	noReferencedRow    = 1452
 	statementTimeout   = 3024
 )
+
+// ErrAccess tells that the database refuses the user or the password.
+var ErrAccess = errors.New("the database refuses CAFE_DB_USER with this password")
 
 func number(err error) uint16 {
 	var e *driver.MySQLError
@@ -56,6 +60,8 @@ func translate(err error) error {
 		return &cafe.Error{Code: cafe.Unavailable, Message: "The request was given up.", Err: err}
 	}
 	switch number(err) {
+	case accessDenied:
+		return fmt.Errorf("%w: %w", ErrAccess, err)
 	case duplicateKey:
 		return &cafe.Error{Code: cafe.Conflict, Message: "It is there already.", Err: err}
 	case rowIsReferenced:

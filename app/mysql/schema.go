@@ -35,7 +35,18 @@ func (db *DB) Migrate(ctx context.Context) (applied []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("migration lock: %w", err)
 	}
-	provider, err := db.provider(goose.WithLocker(locker))
+	return db.migrate(ctx, goose.WithLocker(locker))
+}
+
+// MigrateUnlocked is Migrate for a database that no other process can reach, where there may be
+// no lock table.
+func (db *DB) MigrateUnlocked(ctx context.Context) error {
+	_, err := db.migrate(ctx)
+	return err
+}
+
+func (db *DB) migrate(ctx context.Context, options ...goose.ProviderOption) (applied []string, err error) {
+	provider, err := db.provider(options...)
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
