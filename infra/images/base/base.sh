@@ -4,23 +4,25 @@
 #   base.sh debian|mysql|nginx      boardcafe/base-debian:12, base-mysql:9.7 or base-nginx:1.30
 #
 # That is the official image where it is present or can be pulled. Where no registry answers, it is a
-# stand-in made from Debian packages that keeps the same contract. Either way the name is the same,
-# so the Dockerfiles that build on it need not know.
+# stand-in: the same programs from Debian packages and nothing else. Our Dockerfiles take no more than
+# the programs from either (settings, user and start are theirs), so they need not know which it is.
 set -euo pipefail
-shopt -s nullglob
 cd "$(dirname "$0")"
 
-options=() changes=()
+unneeded=('/usr/share/doc/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/man/*')
 case ${1-} in
-debian)
-  official=debian:12 suite=bookworm packages=(apt)
-  changes=('CMD ["bash"]')
+debian) official=debian:12 suite=bookworm packages=(apt) ;;
+mysql)
+  official=mysql:9.7 suite=sid packages=('mysql-server-core=9.7.*' 'mysql-client-core=9.7.*')
+  # A third of the size: plugins that we do not load (it wants some component_*), and Perl for scripts that we do not run.
+  unneeded+=('/usr/lib/mysql/plugin/[!c]*' '/usr/share/perl/*' '/usr/lib/*/perl/*' '/usr/bin/myisam*' /usr/bin/mysqlslap)
   ;;
+nginx) official=nginx:1.30 suite=sid packages=('nginx=1.30.*') ;;
 *) echo "usage: base.sh debian|mysql|nginx" >&2 && exit 64 ;;
 esac
 image=boardcafe/base-$official
 # A stand-in is made again when what makes it has changed; an official image has no such label.
-recipe=$(cat base.sh "$1"/* | sha256sum | cut -c1-12)
+recipe="$suite: ${packages[*]} without ${unneeded[*]}"
 # A registry that did not answer is not asked again: behind some firewalls that is minutes each time.
 no_registry=../../../build/no-registry
 
@@ -52,10 +54,12 @@ if [[ $suite != sid ]]; then
   sources+=("deb $debian $suite-updates main" "deb $security $suite-security main")
 fi
 # A frozen mirror's index is past its date: what this machine overlooks, the new root does too.
-while read -r option; do options+=("--aptopt=$option"); done < <(apt-config dump | grep '^Acquire::Check-')
-for dir in doc info locale man; do options+=("--dpkgopt=path-exclude=/usr/share/$dir/*"); done
-for change in "LABEL boardcafe.recipe=$recipe" "${changes[@]}"; do set -- "$@" --change "$change"; done
-shift
+options=()
+while read -r option; do options+=("--aptopt=$option"); done < <(apt-config dump 2>/dev/null | grep '^Acquire::Check-')
+for path in "${unneeded[@]}"; do options+=("--dpkgopt=path-exclude=$path"); done
 
-mmdebstrap --quiet --variant=essential --include="${packages[*]}" "${options[@]}" "$suite" - "${sources[@]}" |
-  docker import "$@" - "$image"
+# By way of a file: `docker import` of a stream that breaks off makes an image of what it got.
+root=$(mktemp --suffix .tar)
+trap 'rm -f "$root"' EXIT
+mmdebstrap --quiet --variant=essential --include="${packages[*]}" "${options[@]}" "$suite" "$root" "${sources[@]}"
+docker import --change "LABEL boardcafe.recipe=\"$recipe\"" --change 'CMD ["bash"]' "$root" "$image"
