@@ -13,10 +13,66 @@ export CGO_ENABLED := 0
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# ---- One machine
+
+# Where `make up` answers. HTTP_BIND=0.0.0.0 opens it to the network.
+HTTP_BIND ?= 127.0.0.1
+HTTP_PORT ?= 8080
+COMPOSE_PROJECT_NAME ?= boardcafe
+export HTTP_BIND HTTP_PORT COMPOSE_PROJECT_NAME
+# The plugin where there is one, else the older program; asked only where it is used.
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+.PHONY: setup
+setup: ## Install what is missing of Docker, Compose and mmdebstrap (Debian, Ubuntu; as root)
+	@infra/setup.sh docker compose mmdebstrap
+
+.PHONY: up
+up: need-compose images ## The café in three containers on http://localhost:8080 (HTTP_PORT=, HTTP_BIND=)
+	@COMPOSE="$(COMPOSE)" infra/up.sh
+
+.PHONY: down
+down: need-compose ## Stop it; the data stays
+	@$(COMPOSE) -f infra/compose.yaml down
+
+.PHONY: destroy
+destroy: need-compose ## Stop it and remove its data and secrets
+	@$(COMPOSE) -f infra/compose.yaml down --volumes
+	@rm -rf infra/secrets
+
+# ---- Images
+
+.PHONY: images
+images: need-docker base-mysql base-nginx build/app/cafe ## Build the three images, tagged with the commit
+	@$(call build_image,app,infra/images/app/Dockerfile,build/app)
+	@$(call build_image,db,infra/images/db/Dockerfile,infra/images/db,boardcafe/base-mysql:9.7)
+	@$(call build_image,proxy,infra/images/proxy/Dockerfile,infra/images/proxy,boardcafe/base-nginx:1.30)
+
+# $(call build_image,NAME,DOCKERFILE,CONTEXT,BASE): quiet unless it fails, then the name and size.
+build_image = out=$$(docker build --quiet --file $(2) $(if $(4),--build-arg BASE=$(4)) --tag $(REGISTRY)/$(1):$(RELEASE) $(3) 2>&1) \
+	|| { echo "$$out"; exit 1; }; \
+	docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' $(REGISTRY)/$(1):$(RELEASE)
+
+.PHONY: push
+push: images ## Push them to REGISTRY=
+	@for name in app db proxy; do docker push $(REGISTRY)/$$name:$(RELEASE); done
+
+# Go knows best what has changed. The image must run on the engine's system, whatever this one is.
+.PHONY: build/app/cafe
+build/app/cafe:
+	@GOOS=linux go build -trimpath -ldflags "-s -w -X main.release=$(RELEASE)" -o $@ ./app/cmd/cafe
+
 .PHONY: base base-debian base-mysql base-nginx
 base: base-debian base-mysql base-nginx ## The base images: pulled, or else made from Debian packages
-base-debian base-mysql base-nginx: base-%:
+base-debian base-mysql base-nginx: base-%: need-docker
 	@infra/images/base/base.sh $*
+
+# What a machine lacks is installed where that can be done, else it is said in one line.
+.PHONY: need-docker need-compose
+need-docker:
+	@infra/setup.sh docker
+need-compose:
+	@infra/setup.sh docker compose
 
 .PHONY: sweep
 sweep: ## Remove what an interrupted test left in Docker

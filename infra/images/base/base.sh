@@ -37,9 +37,7 @@ if [[ ! -e $no_registry ]]; then
   echo "Delete this file to try a pull again." >"$no_registry"
 fi
 echo "$official cannot be pulled: building $image from Debian packages instead"
-if ! command -v mmdebstrap >/dev/null; then
-  echo "mmdebstrap is missing, type: sudo make setup" >&2 && exit 1
-fi
+../../setup.sh mmdebstrap
 
 # The mirrors that this machine itself uses; Debian's own where it is no Debian.
 mirror() {
