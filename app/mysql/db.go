@@ -44,9 +44,8 @@ func (c Config) connector() (sqldriver.Connector, error) {
 	cfg.ReadTimeout = StatementTimeout + 5*time.Second // the context is first
 	cfg.WriteTimeout = cfg.ReadTimeout
 	cfg.Params = map[string]string{
-		"time_zone":                "'+00:00'", // what is written
-		"innodb_lock_wait_timeout": "3",        // the default of 50 s outlives every request
-		"max_execution_time":       "4500",     // ms; without it the server goes on after the client has left
+		"time_zone":          "'+00:00'", // what is written
+		"max_execution_time": "4500",     // ms; without it the server goes on after the client has left
 	}
 	cfg.Logger = quiet{} // what it says is returned as an error as well
 	connector, err := driver.NewConnector(cfg)

@@ -19,6 +19,7 @@ import (
 	gms "github.com/dolthub/go-mysql-server"
 	"github.com/dolthub/go-mysql-server/memory"
 	gmsserver "github.com/dolthub/go-mysql-server/server"
+	gmssql "github.com/dolthub/go-mysql-server/sql"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
@@ -84,14 +85,16 @@ const database = "cafe"
 // startEngine serves an empty database in memory on a free port of this machine alone.
 func startEngine() (*gmsserver.Server, int, error) {
 	logrus.SetOutput(io.Discard) // the engine logs every connection
-	provider := memory.NewDBProvider(memory.NewDatabase(database))
+	empty := memory.NewDatabase(database)
+	empty.EnablePrimaryKeyIndexes() // foreign keys need them
+	provider := memory.NewDBProvider(empty)
 	reserved, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, 0, err
 	}
 	port := reserved.Addr().(*net.TCPAddr).Port
 	engine, err := gmsserver.NewServer(gmsserver.Config{Protocol: "tcp", Address: reserved.Addr().String(), Listener: reserved},
-		gms.NewDefault(provider), nil, memory.NewSessionBuilder(provider), nil)
+		gms.NewDefault(provider), gmssql.NewContext, memory.NewSessionBuilder(provider), nil)
 	if err != nil {
 		return nil, 0, fmt.Errorf("embedded database: %w", err)
 	}
