@@ -44,14 +44,14 @@ destroy: need-compose ## Stop it and remove its data and secrets
 
 .PHONY: images
 images: need-docker base-mysql base-nginx build/app/cafe ## Build the three images, tagged with the commit
-	@$(call build_image,app,infra/images/app/Dockerfile,build/app)
-	@$(call build_image,db,infra/images/db/Dockerfile,infra/images/db,boardcafe/base-mysql:9.7)
-	@$(call build_image,proxy,infra/images/proxy/Dockerfile,infra/images/proxy,boardcafe/base-nginx:1.30)
+	@$(call build,$(REGISTRY)/app:$(RELEASE),infra/images/app/Dockerfile,build/app)
+	@$(call build,$(REGISTRY)/db:$(RELEASE),infra/images/db/Dockerfile,infra/images/db,boardcafe/base-mysql:9.7)
+	@$(call build,$(REGISTRY)/proxy:$(RELEASE),infra/images/proxy/Dockerfile,infra/images/proxy,boardcafe/base-nginx:1.30)
 
-# $(call build_image,NAME,DOCKERFILE,CONTEXT,BASE): quiet unless it fails, then the name and size.
-build_image = out=$$(docker build --quiet --file $(2) $(if $(4),--build-arg BASE=$(4)) --tag $(REGISTRY)/$(1):$(RELEASE) $(3) 2>&1) \
+# $(call build,IMAGE,DOCKERFILE,CONTEXT,BASE): quiet unless it fails, then the name and size.
+build = out=$$(docker build --quiet --file $(2) $(if $(4),--build-arg BASE=$(4)) --tag $(1) $(3) 2>&1) \
 	|| { echo "$$out"; exit 1; }; \
-	docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' $(REGISTRY)/$(1):$(RELEASE)
+	docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' $(1)
 
 .PHONY: push
 push: images ## Push them to REGISTRY=
@@ -66,6 +66,15 @@ build/app/cafe:
 base: base-debian base-mysql base-nginx ## The base images: pulled, or else made from Debian packages
 base-debian base-mysql base-nginx: base-%: need-docker
 	@infra/images/base/base.sh $*
+
+# Chromium, linters and a load generator, in one image that is built once for each state of its folder.
+TOOLBOX = boardcafe/toolbox:$(shell LC_ALL=C; cat infra/images/toolbox/* | sha256sum | cut -c1-12)
+.PHONY: toolbox
+toolbox: need-docker ## The image with the tools that tests and linters need
+	@docker image inspect $(TOOLBOX) >/dev/null 2>&1 || { \
+		$(MAKE) --no-print-directory base-debian; \
+		echo "Building the toolbox $(TOOLBOX), once: some minutes"; \
+		$(call build,$(TOOLBOX),infra/images/toolbox/Dockerfile,infra/images/toolbox,boardcafe/base-debian:12); }
 
 # What a machine lacks is installed where that can be done, else it is said in one line.
 .PHONY: need-docker need-compose

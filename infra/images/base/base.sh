@@ -60,4 +60,4 @@ for path in "${unneeded[@]}"; do options+=("--dpkgopt=path-exclude=$path"); done
 root=$(mktemp --suffix .tar)
 trap 'rm -f "$root"' EXIT
 mmdebstrap --quiet --variant=essential --include="${packages[*]}" "${options[@]}" "$suite" "$root" "${sources[@]}"
-docker import --change "LABEL boardcafe.recipe=\"$recipe\"" --change 'CMD ["bash"]' "$root" "$image"
+docker import --change "LABEL boardcafe.recipe=\"$recipe\"" --change 'CMD ["bash"]' "$root" "$image" >/dev/null
