@@ -1,0 +1,302 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/pkg/stdcopy"
+	"github.com/docker/go-connections/nat"
+	"github.com/testcontainers/testcontainers-go"
+)
+
+// Spec says which machine to start.
+type Spec struct {
+	Name string
+	Kind Kind
+	// Ports to publish on this host beside 22.
+	Ports []int
+}
+
+// Machine is a machine of a [Site].
+type Machine struct {
+	Name    string
+	Address netip.Addr // on the site's network
+
+	site      *Site
+	container *testcontainers.DockerContainer
+	ports     map[int]string
+	hostKeys  []string
+	tunnel    tunnel
+}
+
+// bootTimeout is many times what a boot takes (3 s on 2 idle cores).
+const bootTimeout = 2 * time.Minute
+
+// Start starts a machine and waits until it has booted and lets us in. On a reused site it returns
+// the machine of that name, started again if it was stopped.
+func (s *Site) Start(ctx context.Context, spec Spec) (*Machine, error) {
+	image, err := s.image(ctx, spec.Kind)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{Name: spec.Name, site: s}
+
+	// Known from here on, so that two that start at once do not take one address.
+	s.mu.Lock()
+	m.Address = s.Address(byte(11 + len(s.machines)))
+	s.machines = append(s.machines, m)
+	s.mu.Unlock()
+
+	begin := time.Now()
+	if m.container, err = s.run(ctx, m, spec, image); err != nil {
+		return nil, fmt.Errorf("start machine %s: %w", m.Name, err)
+	}
+	if err := m.attach(ctx, image); err != nil {
+		return nil, fmt.Errorf("start machine %s: %w", m.Name, err)
+	}
+	if err := m.letIn(ctx); err != nil {
+		return nil, fmt.Errorf("start machine %s: %w", m.Name, err)
+	}
+	s.options.Log("machine %s (%s) up at %s after %.1fs", m.Name, spec.Kind, m.Address, time.Since(begin).Seconds())
+	return m, nil
+}
+
+// run creates and starts the machine's container.
+//
+// The capabilities are all that systemd and a Docker engine need, short of --privileged, which a
+// host that itself lacks CAP_SYS_RESOURCE refuses to give.
+func (s *Site) run(ctx context.Context, m *Machine, spec Spec, image string) (*testcontainers.DockerContainer, error) {
+	ports := append([]int{22}, spec.Ports...)
+	request := testcontainers.GenericContainerRequest{
+		Reuse:   s.options.Reuse,
+		Started: true,
+		Logger:  quiet{},
+		ContainerRequest: testcontainers.ContainerRequest{
+			Name:     s.network + "-" + spec.Name,
+			Image:    image,
+			Labels:   s.Labels(),
+			Networks: []string{s.network},
+			Tmpfs:    map[string]string{"/run": "exec", "/run/lock": "", "/tmp": "exec"},
+			ConfigModifier: func(config *container.Config) {
+				config.Hostname = spec.Name
+			},
+			HostConfigModifier: func(host *container.HostConfig) {
+				host.CapAdd = []string{"ALL"}
+				host.CapDrop = []string{"SYS_RESOURCE"}
+				host.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
+				host.MaskedPaths, host.ReadonlyPaths = []string{}, []string{} // systempaths=unconfined
+				host.DeviceCgroupRules = []string{"a *:* rwm"}
+				host.CgroupnsMode = container.CgroupnsModePrivate
+				// An overlay on the container's own overlay would fall back to plain copies.
+				host.Mounts = []mount.Mount{{Type: mount.TypeVolume, Target: "/var/lib/docker"}}
+				host.PortBindings = nat.PortMap{}
+				for _, port := range ports {
+					host.PortBindings[nat.Port(strconv.Itoa(port)+"/tcp")] = []nat.PortBinding{{HostIP: s.hostIP, HostPort: randomPort()}}
+				}
+			},
+			EndpointSettingsModifier: func(endpoints map[string]*network.EndpointSettings) {
+				endpoints[s.network].IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: m.Address.String()}
+			},
+		},
+	}
+	for _, port := range ports {
+		request.ExposedPorts = append(request.ExposedPorts, strconv.Itoa(port)+"/tcp")
+	}
+	for range 5 {
+		c, err := testcontainers.GenericContainer(ctx, request)
+		if err == nil {
+			return c.(*testcontainers.DockerContainer), nil
+		}
+		err = errors.Join(err, testcontainers.TerminateContainer(c))
+		if !strings.Contains(err.Error(), "port is already allocated") && !strings.Contains(err.Error(), "address already in use") {
+			return nil, err
+		}
+	}
+	return nil, errors.New("no free port on this host")
+}
+
+// randomPort is a host port that the machine keeps: left to the engine, it would get another one at
+// each start. The range is below the one that the kernel gives to outgoing connections, so nobody
+// takes the port while the machine is down.
+func randomPort() string { return strconv.Itoa(20000 + rand.N(12000)) }
+
+// attach learns from the engine what the machine's container has.
+func (m *Machine) attach(ctx context.Context, image string) error {
+	info, err := m.site.docker.ContainerInspect(ctx, m.container.GetContainerID())
+	if err != nil {
+		return err
+	}
+	if info.Config.Image != image {
+		return fmt.Errorf("it was made from %s, which is now %s: run `make sweep`", info.Config.Image, image)
+	}
+	endpoint := info.NetworkSettings.Networks[m.site.network]
+	if endpoint == nil {
+		return fmt.Errorf("not on network %s any more: run `make sweep`", m.site.network)
+	}
+	if m.Address, err = netip.ParseAddr(endpoint.IPAddress); err != nil {
+		return err
+	}
+	m.ports = map[int]string{}
+	for port, bindings := range info.HostConfig.PortBindings {
+		m.ports[port.Int()] = net.JoinHostPort(m.site.hostIP, bindings[0].HostPort)
+	}
+	return nil
+}
+
+// letIn waits for the boot, hands out the site's key to the machine's users and reads its host keys.
+func (m *Machine) letIn(ctx context.Context) error {
+	if err := m.booted(ctx); err != nil {
+		return err
+	}
+	const script = `
+		for user in debian deploy; do
+			id "$user" >/dev/null 2>&1 || continue
+			install -d -m 0700 -o "$user" -g "$user" "/home/$user/.ssh"
+			file=/home/$user/.ssh/authorized_keys
+			grep -qxF "$1" "$file" 2>/dev/null || printf '%s\n' "$1" >> "$file"
+			chown "$user:$user" "$file" && chmod 0600 "$file"
+		done
+		cat /etc/ssh/ssh_host_*_key.pub`
+	out, err := m.Run(ctx, "sh", "-euc", script, "sh", m.site.authorized)
+	if err != nil {
+		return err
+	}
+	m.site.mu.Lock()
+	defer m.site.mu.Unlock()
+	m.hostKeys = nil
+	for line := range strings.Lines(out) {
+		if fields := strings.Fields(line); len(fields) >= 2 {
+			m.hostKeys = append(m.hostKeys, fields[0]+" "+fields[1])
+		}
+	}
+	return m.site.writeSSH()
+}
+
+// booted waits until systemd has started everything. A unit that failed is not the machine's
+// failure to boot; whoever needs the unit will see.
+func (m *Machine) booted(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	return retry(ctx, func() error {
+		out, err := m.Run(ctx, "systemctl", "is-system-running", "--wait")
+		if state := strings.TrimSpace(out); state == "running" || state == "degraded" {
+			return nil
+		}
+		return err
+	})
+}
+
+// Port is where a published port answers on this host, as host:port.
+func (m *Machine) Port(port int) string { return m.ports[port] }
+
+func (m *Machine) hostPort(port int) (host, hostPort string) {
+	host, hostPort, _ = net.SplitHostPort(m.Port(port))
+	return host, hostPort
+}
+
+// Run runs a command as root, as if at the machine's console, and returns what it printed.
+func (m *Machine) Run(ctx context.Context, command ...string) (string, error) {
+	return m.Pipe(ctx, nil, command...)
+}
+
+// Pipe is Run with something to read for the command.
+func (m *Machine) Pipe(ctx context.Context, stdin io.Reader, command ...string) (string, error) {
+	docker := m.site.docker
+	exec, err := docker.ContainerExecCreate(ctx, m.container.GetContainerID(), container.ExecOptions{
+		Cmd: command, AttachStdin: stdin != nil, AttachStdout: true, AttachStderr: true,
+	})
+	if err != nil {
+		return "", fmt.Errorf("run %q on %s: %w", command, m.Name, err)
+	}
+	stream, err := docker.ContainerExecAttach(ctx, exec.ID, container.ExecAttachOptions{})
+	if err != nil {
+		return "", fmt.Errorf("run %q on %s: %w", command, m.Name, err)
+	}
+	defer stream.Close()
+	defer context.AfterFunc(ctx, stream.Close)()
+	if stdin != nil {
+		go func() {
+			io.Copy(stream.Conn, stdin) // that a command ends without reading all is its own business
+			stream.CloseWrite()
+		}()
+	}
+	var out, diagnostics bytes.Buffer
+	if _, err := stdcopy.StdCopy(&out, &diagnostics, stream.Reader); err != nil {
+		return out.String(), fmt.Errorf("run %q on %s: %w", command, m.Name, errors.Join(ctx.Err(), err))
+	}
+	state, err := docker.ContainerExecInspect(ctx, exec.ID)
+	if err != nil {
+		return out.String(), fmt.Errorf("run %q on %s: %w", command, m.Name, err)
+	}
+	if state.ExitCode != 0 {
+		return out.String(), &ExitError{Machine: m.Name, Command: command, Code: state.ExitCode,
+			Output: strings.TrimSpace(out.String() + diagnostics.String())}
+	}
+	return out.String(), nil
+}
+
+// ExitError is the end of a command with another code than 0.
+type ExitError struct {
+	Machine string
+	Command []string
+	Code    int
+	Output  string // all that it printed
+}
+
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("%q on %s ended with %d: %s", e.Command, e.Machine, e.Code, e.Output)
+}
+
+// WriteFile writes a file, and the folders above it.
+func (m *Machine) WriteFile(ctx context.Context, path string, content []byte, mode string) error {
+	const script = `mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"`
+	_, err := m.Pipe(ctx, bytes.NewReader(content), "sh", "-euc", script, "sh", path, mode)
+	return err
+}
+
+// PowerOff shuts the machine down in order.
+func (m *Machine) PowerOff(ctx context.Context) error {
+	timeout := time.Minute
+	if err := m.container.Stop(ctx, &timeout); err != nil {
+		return fmt.Errorf("power off %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// Kill pulls the plug.
+func (m *Machine) Kill(ctx context.Context) error {
+	if err := m.site.docker.ContainerKill(ctx, m.container.GetContainerID(), "KILL"); err != nil {
+		return fmt.Errorf("kill %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// PowerOn starts a machine that is off and waits until it has booted.
+func (m *Machine) PowerOn(ctx context.Context) error {
+	if err := m.site.docker.ContainerStart(ctx, m.container.GetContainerID(), container.StartOptions{}); err != nil {
+		return fmt.Errorf("power on %s: %w", m.Name, err)
+	}
+	return m.booted(ctx)
+}
+
+// Pause freezes the machine: to the others it looks as if its network was gone.
+func (m *Machine) Pause(ctx context.Context) error {
+	return m.site.docker.ContainerPause(ctx, m.container.GetContainerID())
+}
+
+// Unpause lets a frozen machine go on.
+func (m *Machine) Unpause(ctx context.Context) error {
+	return m.site.docker.ContainerUnpause(ctx, m.container.GetContainerID())
+}
