@@ -83,6 +83,13 @@ need-docker:
 need-compose:
 	@infra/setup.sh docker compose
 
+# ---- Tests
+
+# One package at a time: each starts machines of its own. CLUSTER_REUSE=1 keeps them for the next run.
+.PHONY: test-cluster
+test-cluster: need-docker ## The tests on three machines: provisioning, rollouts, faults
+	go test -count=1 -p 1 -timeout 60m -v ./tests/cluster/...
+
 .PHONY: sweep
 sweep: ## Remove what an interrupted test left in Docker
 	go run ./tests/cmd/sweep
