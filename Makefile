@@ -90,6 +90,30 @@ need-compose:
 test-cluster: need-docker ## The tests on three machines: provisioning, rollouts, faults
 	go test -count=1 -p 1 -timeout 60m -v ./tests/cluster/...
 
+# ---- Checks
+
+# $(call check,WHAT,COMMAND): one line for a check that passes, everything for one that does not.
+check = if out=$$($(2) 2>&1) && [[ -z $$out ]]; then echo "ok    $(1)"; else echo "FAIL  $(1)"; echo "$$out"; exit 1; fi
+# $(call in_toolbox,FILES,TOOL): the files are sent, not mounted, as the engine may run on another machine.
+in_toolbox = $(1) | tar --create --files-from=- \
+	| docker run --rm --interactive --network none --read-only --tmpfs /tmp --cap-drop ALL $(TOOLBOX) \
+		bash -c 'tar --extract && find . -type f -print0 | xargs -0 --no-run-if-empty $(2)'
+files = git ls-files --cached --others --exclude-standard
+
+.PHONY: lint lint-go lint-shell lint-yaml lint-containers
+lint: lint-go lint-shell lint-yaml lint-containers ## Every linter
+lint-go:
+	@$(call check,gofmt,$(files) '*.go' | xargs gofmt -l)
+	@$(call check,go vet,go vet ./...)
+	@$(call check,staticcheck,go tool staticcheck ./...)
+lint-shell: toolbox
+	@$(call check,shellcheck,$(call in_toolbox,git grep --untracked -lE '^#!/(usr/)?bin/(env )?(ba)?sh',shellcheck))
+lint-yaml: toolbox
+	@$(call check,yamllint,$(call in_toolbox,$(files) .yamllint '*.yml' '*.yaml',yamllint --strict))
+lint-containers: need-compose
+	@$(call check,Dockerfiles,go test ./tests/lint >/dev/null || go test ./tests/lint)
+	@$(call check,compose,$(COMPOSE) -f infra/compose.yaml config --quiet)
+
 .PHONY: sweep
 sweep: ## Remove what an interrupted test left in Docker
 	go run ./tests/cmd/sweep
