@@ -32,6 +32,16 @@ type indexPage struct {
 	CustPager    pager
 }
 
+// Problem is what is wrong with a filter.
+func (p indexPage) Problem(name string) string {
+	for _, f := range p.Fields {
+		if f.Name == name {
+			return f.Problem
+		}
+	}
+	return ""
+}
+
 type hidden struct{ Name, Value string }
 
 // column is the head of a column; without a URL it cannot be sorted by.

@@ -1,0 +1,277 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"boardcafe/app/mysql"
+	"boardcafe/app/web"
+	"boardcafe/tests/dbtest"
+)
+
+func TestSignIn(t *testing.T) {
+	t.Parallel()
+	t.Run("OKAndBackToWhereOneWas", func(t *testing.T) {
+		s := newSite(t)
+		g := s.game("Azul", 1)
+		_ = g
+		b := s.visitor()
+		p := b.get("/games?q=azul")
+		if p.path != "/signin?next=%2Fgames%3Fq%3Dazul" {
+			t.Errorf("got to %s", p.path)
+		}
+		p = b.submit("/signin", url.Values{"name": {"anna"}, "password": {password}})
+		if p.path != "/games?q=azul" {
+			t.Errorf("sign-in led to %s", p.path)
+		}
+		if p := b.get("/signin"); p.path != "/" {
+			t.Errorf("a second sign-in led to %s", p.path)
+		}
+		if p := b.submit("/signout", nil); p.path != "/signin" {
+			t.Errorf("sign-out led to %s", p.path)
+		}
+		if p := b.get("/"); p.path != "/signin?next=%2F" {
+			t.Errorf("after sign-out: got to %s", p.path)
+		}
+	})
+	t.Run("ErrElsewhere", func(t *testing.T) {
+		s := newSite(t)
+		for _, next := range []string{"//evil.example/", "https://evil.example/", `/\evil.example`, "evil", "/\t/evil.example"} {
+			b := s.visitor()
+			b.get("/signin?next=" + url.QueryEscape(next))
+			if p := b.submit("/signin", url.Values{"name": {"anna"}, "password": {password}}); p.path != "/" {
+				t.Errorf("next=%s led to %s", next, p.path)
+			}
+		}
+	})
+	t.Run("ErrWrongThenPaused", func(t *testing.T) {
+		s := newSite(t)
+		b := s.visitor()
+		b.get("/signin")
+		b.submit("/signin", url.Values{"name": {"anna"}, "password": {""}}).want(t, 422, "Enter your name and your password")
+		b.submit("/signin", url.Values{"name": {"anna"}, "password": {"wrong"}}).want(t, 422, "The name or the password is wrong")
+		b.submit("/signin", url.Values{"name": {"nobody"}, "password": {"wrong"}}).want(t, 422, "The name or the password is wrong")
+		b.submit("/signin", url.Values{"name": {"anna"}, "password": {"wrong"}}).want(t, 422)
+		p := b.submit("/signin", url.Values{"name": {"anna"}, "password": {password}})
+		p.want(t, 429, "Wait a second and try again")
+		if p.header.Get("Retry-After") != "1" {
+			t.Errorf("got Retry-After %q", p.header.Get("Retry-After"))
+		}
+		time.Sleep(1100 * time.Millisecond)
+		b.submit("/signin", url.Values{"name": {"anna"}, "password": {password}}).want(t, 200)
+		if log := s.log.String(); strings.Contains(log, "anna") || strings.Contains(log, password) {
+			t.Error("the log has a name or a password")
+		}
+	})
+	t.Run("ErrSessionOfAnotherPassword", func(t *testing.T) {
+		s := newSite(t)
+		b := s.signedIn()
+		line, err := web.HashPassword("anna", "another password")
+		if err != nil {
+			t.Fatal(err)
+		}
+		staff, err := web.ParseStaff(strings.NewReader(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := newSite(t, func(c *web.Config) { c.Staff = staff })
+		b.base = after.http.URL
+		if p := b.get("/"); !strings.HasPrefix(p.path, "/signin") {
+			t.Errorf("the old session still opens %s", p.path)
+		}
+	})
+	t.Run("ErrForgedCookie", func(t *testing.T) {
+		s := newSite(t)
+		r, _ := http.NewRequest(http.MethodGet, s.http.URL+"/", nil)
+		r.AddCookie(&http.Cookie{Name: "cafe_session", Value: "eyJTdGFmZiI6ImFubmEifQ"})
+		if p := s.visitor().do(r); !strings.HasPrefix(p.path, "/signin") {
+			t.Errorf("a forged cookie opens %s", p.path)
+		}
+	})
+	t.Run("OKSecureCookies", func(t *testing.T) {
+		s := newSite(t, func(c *web.Config) { c.HTTPS = true })
+		p := s.visitor().get("/signin")
+		if c := p.header.Get("Set-Cookie"); !strings.HasPrefix(c, "__Host-cafe_session=") || !strings.Contains(c, "Secure") ||
+			!strings.Contains(c, "HttpOnly") || !strings.Contains(c, "SameSite=Lax") || p.header.Get("Strict-Transport-Security") == "" {
+			t.Errorf("got cookie %q", c)
+		}
+	})
+}
+
+func TestToken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b, other := s.signedIn(), s.signedIn()
+	foreign := other.get("/").Find("input[name=csrf]").AttrOr("value", "")
+	for _, token := range []string{"", "x", foreign} {
+		form := azul()
+		form.Set("csrf", token)
+		b.post("/games", form).want(t, 403, "This form can’t be used any more")
+	}
+	b.get("/games").want(t, 200, "The library is empty")
+	if p := s.visitor().post("/signin", url.Values{"name": {"anna"}, "password": {password}}); p.status != 403 {
+		t.Errorf("sign-in without a session: got %d, want 403", p.status)
+	}
+	v := s.visitor()
+	r, _ := http.NewRequest(http.MethodPost, s.http.URL+"/games", strings.NewReader(""))
+	r.Header.Set("Referer", s.http.URL+"/games/new")
+	if p := v.do(r); p.path != "/signin?next=%2Fgames%2Fnew" {
+		t.Errorf("a form without a session led to %s", p.path)
+	}
+	r, _ = http.NewRequest(http.MethodPost, s.http.URL+"/games", strings.NewReader(""))
+	r.Header.Set("Referer", "https://evil.example/x")
+	if p := v.do(r); p.path != "/signin?next=%2F" {
+		t.Errorf("a form from elsewhere led to %s", p.path)
+	}
+}
+
+func TestErrorPages(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn()
+	for path, status := range map[string]int{
+		"/nothing": 404, "/games/0": 404, "/games/x": 404, "/games/999999": 404, "/games/99999999999999999999999": 404, "/customers/1/edit": 404,
+		"/signout": 405, "/games/1/update": 405, "/static/x/nothing.css": 404, "/games/": 404,
+	} {
+		b.get(path).want(t, status)
+	}
+	b.get("/games/new")
+	big := azul()
+	big.Set("shelf", strings.Repeat("x", 300<<10))
+	b.post("/games", big).want(t, 413, "That is too much at once")
+	b.get("/games/new")
+	token := b.page.Find("input[name=csrf]").AttrOr("value", "")
+	// The same without a length in advance.
+	r, _ := http.NewRequest(http.MethodPost, s.http.URL+"/games", io.MultiReader(strings.NewReader("csrf="+token+"&name="), strings.NewReader(strings.Repeat("x", 300<<10))))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	b.do(r).want(t, 413)
+	r, _ = http.NewRequest(http.MethodPost, s.http.URL+"/games", strings.NewReader("name=%zz"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	b.do(r).want(t, 400)
+	r, _ = http.NewRequest(http.MethodHead, s.http.URL+"/nothing", nil)
+	if response, err := b.http.Do(r); err != nil || response.StatusCode != 404 {
+		t.Errorf("HEAD: %v, %v", response, err)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	v := s.visitor()
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if p := v.get(path); p.status != 200 || p.header.Get("X-Release") != "r1" {
+			t.Errorf("%s: got %d", path, p.status)
+		}
+	}
+	v.get("/signin")
+	if p := v.get("/metrics"); !strings.Contains(p.body, `cafe_http_request_seconds_count{code="200",method="GET",route="/signin"} 1`) {
+		t.Errorf("got metrics %s", p.body)
+	}
+	css := v.get("/signin").Find("link[rel=stylesheet]").AttrOr("href", "")
+	if p := v.get(css); p.status != 200 || p.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || !strings.HasPrefix(p.header.Get("Content-Type"), "text/css") {
+		t.Errorf("%s: got %d, %v", css, p.status, p.header)
+	}
+	if p := v.get("/static/000000000000/style.css"); p.status != 200 || p.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("another release's: got %d, %s", p.status, p.header.Get("Cache-Control"))
+	}
+}
+
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn()
+	away := newSite(t, func(c *web.Config) {
+		c.Store = dbtest.MustOpen(t, mysql.Config{Host: "127.0.0.1", Port: 1, Name: "cafe", User: "cafe", Password: "secret"})
+	})
+	b.base = away.http.URL
+	for _, path := range []string{"/", "/games", "/customers", "/games/1", "/games/1/edit", "/customers/new", "/customers/1/edit", "/games/1/remove"} {
+		p := b.get(path)
+		p.want(t, 503, "The café’s database is taking a break")
+		if p.header.Get("Retry-After") != "5" || strings.Contains(p.body, "127.0.0.1") {
+			t.Errorf("%s: Retry-After %q, body %s", path, p.header.Get("Retry-After"), p.body)
+		}
+	}
+	b.get("/games/new")
+	b.post("/games", azul()).want(t, 503)
+	if p := b.get("/readyz"); p.status != 503 || p.body != "database not reachable\n" {
+		t.Errorf("readyz: got %d %q", p.status, p.body)
+	}
+	if p := b.get("/healthz"); p.status != 200 {
+		t.Errorf("healthz: got %d", p.status)
+	}
+	empty := newSite(t, func(c *web.Config) { c.Store = dbtest.MustOpen(t, server.Empty(t)) })
+	if p := empty.visitor().get("/readyz"); p.status != 503 || p.body != "schema not current\n" {
+		t.Errorf("readyz of an empty database: got %d %q", p.status, p.body)
+	}
+}
+
+func TestClientAddress(t *testing.T) {
+	t.Parallel()
+	for name, trusted := range map[string][]*net.IPNet{"untrusted": nil, "trusted": {{IP: net.IPv4(127, 0, 0, 0), Mask: net.CIDRMask(8, 32)}}} {
+		s := newSite(t, func(c *web.Config) { c.TrustedProxies = trusted })
+		r, _ := http.NewRequest(http.MethodGet, s.http.URL+"/signin", nil)
+		r.Header.Set("X-Forwarded-For", "6.6.6.6, 203.0.113.9")
+		s.visitor().do(r)
+		want := map[string]string{"untrusted": "127.0.0.1", "trusted": "203.0.113.9"}[name]
+		if log := s.log.String(); !strings.Contains(log, `"address":"`+want+`"`) {
+			t.Errorf("%s: want %s in %s", name, want, log)
+		}
+	}
+}
+
+// After the end was asked for, requests are still served for the drain; then no more.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	staff, err := web.ParseStaff(strings.NewReader(account()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t)
+	handler, err := web.New(web.Config{Store: s.db, Staff: staff, SessionKey: []byte(strings.Repeat("k", 32)), Log: discard(), Metrics: prometheus.NewRegistry(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- handler.Serve(ctx, listener, time.Second) }()
+	get := func(path string) (int, bool) {
+		response, err := http.Get("http://" + listener.Addr().String() + path)
+		if err != nil {
+			return 0, false
+		}
+		response.Body.Close()
+		return response.StatusCode, response.Close
+	}
+	if status, _ := get("/readyz"); status != 200 {
+		t.Errorf("before: got %d", status)
+	}
+	stop()
+	time.Sleep(200 * time.Millisecond)
+	if status, _ := get("/readyz"); status != 503 {
+		t.Errorf("readyz while draining: got %d", status)
+	}
+	if status, closes := get("/signin"); status != 200 || !closes {
+		t.Errorf("a page while draining: got %d, connection closes %v", status, closes)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	if status, _ := get("/signin"); status != 0 {
+		t.Errorf("afterwards: got %d", status)
+	}
+	if err := handler.Serve(t.Context(), listener, 0); err == nil {
+		t.Error("a closed listener was served")
+	}
+}
