@@ -8,10 +8,19 @@ RELEASE  ?= $(shell git describe --always --dirty --exclude='*' --abbrev=12)
 export REGISTRY RELEASE
 # Binaries need no C: what is built here runs from scratch.
 export CGO_ENABLED := 0
+# The embedded database of `make run` without a C library for regular expressions.
+export GOFLAGS := $(shell go env GOFLAGS 2>/dev/null) -tags=gms_pure_go
 
 .PHONY: help
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- No machine
+
+.PHONY: run
+run: ## The café to try, on http://localhost:8080: embedded database, sample data, no Docker (HTTP_PORT=)
+	@go build -o build/cafe-demo ./app/cmd/cafe-demo
+	@exec build/cafe-demo -addr 127.0.0.1:$(HTTP_PORT)
 
 # ---- One machine
 
@@ -113,6 +122,25 @@ lint-yaml: toolbox
 lint-containers: need-compose
 	@$(call check,Dockerfiles,go test ./tests/lint >/dev/null || go test ./tests/lint)
 	@$(call check,compose,$(COMPOSE) -f infra/compose.yaml config --quiet)
+
+# Each package starts the containers that it needs, and two run at once. What one leaves behind after a
+# kill is swept before and after.
+TESTS = $(shell go list ./... | grep -v -e /tests/cluster -e /tests/lab -e /tests/bench)
+COVER = $(CURDIR)/build/cover
+.PHONY: test
+test: images toolbox ## Every test but the cluster's: unit, integration on a real MySQL, browser; prints the coverage
+	@go run ./tests/cmd/sweep
+	@rm -rf $(COVER) && mkdir -p $(COVER)
+	@trap 'go run ./tests/cmd/sweep' EXIT; TOOLBOX=$(TOOLBOX) GOCOVERDIR=$(COVER) \
+		go test -count=1 -p 2 -timeout 20m -coverpkg=./app/...,./infra/... $(TESTS) -args -test.gocoverdir=$(COVER)
+	@go tool covdata textfmt -i=$(COVER) -o build/cover.out
+	@go tool cover -func build/cover.out | awk '/^total:/ { print "Coverage of app and infra: " $$3 " of statements (at least 85% is asked for)"; exit $$3 + 0 < 85 }'
+
+.PHONY: ci
+ci: ## What Jenkins runs, in its order
+	@for stage in lint test test-cluster; do \
+		echo "== $$stage"; start=$$SECONDS; $(MAKE) --no-print-directory $$stage || exit 1; echo "== $$stage took $$((SECONDS - start)) s"; \
+	done
 
 .PHONY: sweep
 sweep: ## Remove what an interrupted test left in Docker
