@@ -7,12 +7,12 @@
 # says what to type. Where nothing is missing, it says and changes nothing.
 set -euo pipefail
 
-package_here() { [[ -n $(apt-cache show "$1" 2>/dev/null) ]]; }
 packages=() reasons=()
 for tool; do
   case $tool in
   docker)
-    if ! command -v docker >/dev/null; then
+    # The client alone will do where it is told of an engine elsewhere.
+    if ! command -v docker >/dev/null || { [[ -z ${DOCKER_HOST-} ]] && ! docker version &>/dev/null && ! command -v dockerd >/dev/null; }; then
       packages+=(docker.io docker-cli) reasons+=("Docker, which runs the containers")
     fi ;;
   compose)
@@ -34,21 +34,26 @@ if ((${#packages[@]})); then
   if [[ $(id -u) != 0 ]]; then
     echo "To install it, type: sudo make setup" >&2 && exit 1
   fi
-  package_here docker.io || apt-get update -qq
-  # Debian and Ubuntu call some of them differently from one release to the next.
+  apt-get update -qq
+  # What they are called differs: the client is a package of its own in some releases, and Compose is
+  # the plugin in Ubuntu, the older program in Debian.
   known=()
   for package in "${packages[@]}"; do
-    if package_here "$package"; then known+=("$package"); fi
+    if [[ $package == docker-compose && " ${known[*]} " == *" docker-compose-v2 "* ]]; then continue; fi
+    if [[ -n $(apt-cache show "$package" 2>/dev/null) ]]; then known+=("$package"); fi
   done
   echo "Installing from the distribution: ${known[*]}"
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends iptables "${known[@]}" >/dev/null
 fi
 
 if [[ " $* " == *" docker "* ]] && ! refusal=$(docker version 2>&1 >/dev/null); then
+  echo "The Docker engine does not answer: ${refusal%%$'\n'*}" >&2
+  if [[ -n ${DOCKER_HOST-} ]]; then exit 1; fi
+  if [[ $refusal == *"permission denied"* ]]; then
+    echo "To be allowed to use it, type: sudo usermod -aG docker $(id -un) && newgrp docker" >&2 && exit 1
+  fi
   if [[ $(id -u) != 0 ]]; then
-    echo "$refusal" | head -n1 >&2
-    echo "To start the engine, type: sudo make setup (and to be allowed to use it: sudo usermod -aG docker $USER)" >&2
-    exit 1
+    echo "To start it, type: sudo make setup" >&2 && exit 1
   fi
   echo "Starting the Docker engine"
   # A machine made from a container image has no systemd, but it has the service's script.
