@@ -92,6 +92,11 @@ need-docker:
 need-compose:
 	@infra/setup.sh docker compose
 
+.PHONY: clean
+clean: ## Remove the images and files that this project built
+	@docker image ls --quiet 'boardcafe/*' | sort --unique | xargs --no-run-if-empty docker image rm --force >/dev/null
+	@rm -rf build
+
 # ---- Tests
 
 # One package at a time: each starts machines of its own. CLUSTER_REUSE=1 keeps them for the next run.
@@ -131,7 +136,7 @@ COVER = $(CURDIR)/build/cover
 test: images toolbox ## Every test but the cluster's: unit, integration on a real MySQL, browser; prints the coverage
 	@go run ./tests/cmd/sweep
 	@rm -rf $(COVER) && mkdir -p $(COVER)
-	@trap 'go run ./tests/cmd/sweep' EXIT; TOOLBOX=$(TOOLBOX) GOCOVERDIR=$(COVER) \
+	@trap 'go run ./tests/cmd/sweep' EXIT; TOOLBOX=$(TOOLBOX) PROCESS_COVER=$(COVER) \
 		go test -count=1 -p 2 -timeout 20m -coverpkg=./app/...,./infra/... $(TESTS) -args -test.gocoverdir=$(COVER)
 	@go tool covdata textfmt -i=$(COVER) -o build/cover.out
 	@go tool cover -func build/cover.out | awk '/^total:/ { print "Coverage of app and infra: " $$3 " of statements (at least 85% is asked for)"; exit $$3 + 0 < 85 }'

@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	sqldriver "database/sql/driver"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -130,7 +129,7 @@ func (db *DB) once(ctx context.Context, do func(context.Context, *sql.Tx) error)
 	return tx.Commit()
 }
 
-// one runs a query for one row and scans it. The row that is not there is [cafe.NotFound].
+// one runs a query for one row and scans it; a row that is not there is [sql.ErrNoRows].
 func one(ctx context.Context, q queryer, dest []any, query string, args ...any) error {
 	return q.QueryRowContext(ctx, query, args...).Scan(dest...)
 }
@@ -150,7 +149,7 @@ func all[T any](ctx context.Context, q queryer, scan func(func(...any) error) (T
 		}
 		list = append(list, row)
 	}
-	return list, errors.Join(rows.Err())
+	return list, rows.Err()
 }
 
 // queryer is what *sql.DB and *sql.Tx have in common.

@@ -77,15 +77,15 @@ func describe(err error) (page errorPage, wait time.Duration) {
 	status := http.StatusInternalServerError
 	message := ""
 	var known *cafe.Error
-	var http_ *echo.HTTPError
+	var routed *echo.HTTPError
 	switch {
 	case errors.As(err, &known):
 		status, wait = statusOf[known.Code], known.RetryAfter
 		if known.Code == cafe.Conflict || known.Code == cafe.Stale || known.Code == cafe.Busy {
 			message = known.Message
 		}
-	case errors.As(err, &http_):
-		status = http_.Code
+	case errors.As(err, &routed):
+		status = routed.Code
 	case errors.Is(err, context.DeadlineExceeded):
 		status = http.StatusServiceUnavailable
 	}

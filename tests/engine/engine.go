@@ -17,6 +17,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 )
 
@@ -133,12 +134,13 @@ func Sweep(ctx context.Context) ([]string, error) {
 		name := strings.TrimPrefix(c.Names[0], "/")
 		note("container", name, docker.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}))
 	}
-	volumes, err := docker.VolumesPrune(ctx, ours)
+	// Not pruned: from API 1.42 on that spares the named ones.
+	volumes, err := docker.VolumeList(ctx, volume.ListOptions{Filters: ours})
 	if err != nil {
-		errs = append(errs, fmt.Errorf("prune volumes: %w", err))
+		errs = append(errs, fmt.Errorf("list volumes: %w", err))
 	}
-	for _, name := range volumes.VolumesDeleted {
-		note("volume", name, nil)
+	for _, v := range volumes.Volumes {
+		note("volume", v.Name, docker.VolumeRemove(ctx, v.Name, true))
 	}
 	networks, err := docker.NetworksPrune(ctx, ours)
 	if err != nil {

@@ -22,14 +22,14 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "cafe-demo")
 	args := []string{"build", "-tags", "gms_pure_go", "-o", binary}
-	if os.Getenv("GOCOVERDIR") != "" {
+	if os.Getenv("PROCESS_COVER") != "" {
 		args = append(args, "-cover", "-coverpkg=boardcafe/app/...")
 	}
 	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	c := exec.Command(binary, "-addr", "127.0.0.1:0")
-	c.Env = []string{"DOCKER_HOST=unix:///nowhere", "GOCOVERDIR=" + os.Getenv("GOCOVERDIR")}
+	c.Env = []string{"DOCKER_HOST=unix:///nowhere", "GOCOVERDIR=" + os.Getenv("PROCESS_COVER")}
 	stdout, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

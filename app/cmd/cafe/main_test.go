@@ -25,7 +25,8 @@ var (
 )
 
 // TestMain builds the program as it is shipped: what is tested is a process, with its exit code,
-// its environment and its signals.
+// its environment and its signals. PROCESS_COVER is where such a process leaves its coverage; go test
+// gives GOCOVERDIR a value of its own.
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "cafe")
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 		defer os.RemoveAll(dir)
 		binary = filepath.Join(dir, "cafe")
 		args := []string{"build", "-o", binary, "-ldflags", "-X main.release=r1"}
-		if os.Getenv("GOCOVERDIR") != "" {
+		if os.Getenv("PROCESS_COVER") != "" {
 			args = append(args, "-cover", "-coverpkg=boardcafe/app/...")
 		}
 		if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
@@ -50,7 +51,7 @@ func TestMain(m *testing.M) {
 func cafe(t *testing.T, env []string, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), binary, args...)
-	c.Env = append(env, "GOCOVERDIR="+os.Getenv("GOCOVERDIR"))
+	c.Env = append(env, "GOCOVERDIR="+os.Getenv("PROCESS_COVER"))
 	c.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
@@ -187,7 +188,7 @@ func TestServe(t *testing.T) {
 	free.Close()
 	env := append(environment(t, server.Config(t)), "CAFE_ADDR="+addr)
 	c := exec.Command(binary)
-	c.Env = append(env, "GOCOVERDIR="+os.Getenv("GOCOVERDIR"))
+	c.Env = append(env, "GOCOVERDIR="+os.Getenv("PROCESS_COVER"))
 	var log bytes.Buffer
 	c.Stderr = &log
 	if err := c.Start(); err != nil {
