@@ -92,25 +92,29 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	}
 }
 
-func newLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})).With("release", release)
+// start reads the environment and waits for the database; the caller closes it.
+func start(ctx context.Context, getenv func(string) string, stderr io.Writer, serving bool) (c config, db *mysql.DB, log *slog.Logger, err error) {
+	if c, err = readConfig(getenv, serving); err != nil {
+		return c, nil, nil, err
+	}
+	log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.logLevel})).With("release", release)
+	if db, err = mysql.Open(c.database, log); err != nil {
+		return c, nil, nil, err
+	}
+	if err = waitFor(ctx, db, log); err != nil {
+		db.Close()
+		return c, nil, nil, err
+	}
+	return c, db, log, nil
 }
 
-// serve waits for the database, refuses a schema that is too old, and only then listens.
+// serve refuses a schema that is too old, and only listens after that.
 func serve(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
-	c, err := readConfig(getenv, true)
-	if err != nil {
-		return err
-	}
-	log := newLog(stderr, c.logLevel)
-	db, err := mysql.Open(c.database, log)
+	c, db, log, err := start(ctx, getenv, stderr, true)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if err := waitFor(ctx, db, log); err != nil {
-		return err
-	}
 	if err := db.CheckSchema(ctx); err != nil {
 		return err
 	}
@@ -131,19 +135,11 @@ func serve(ctx context.Context, getenv func(string) string, stderr io.Writer) er
 }
 
 func migrate(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
-	c, err := readConfig(getenv, false)
-	if err != nil {
-		return err
-	}
-	log := newLog(stderr, c.logLevel)
-	db, err := mysql.Open(c.database, log)
+	c, db, log, err := start(ctx, getenv, stderr, false)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if err := waitFor(ctx, db, log); err != nil {
-		return err
-	}
 	applied, err := db.Migrate(ctx)
 	for _, name := range applied {
 		log.Info("applied", "migration", name)
