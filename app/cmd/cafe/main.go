@@ -135,7 +135,7 @@ func serve(ctx context.Context, getenv func(string) string, stderr io.Writer) er
 }
 
 func migrate(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
-	c, db, log, err := start(ctx, getenv, stderr, false)
+	_, db, log, err := start(ctx, getenv, stderr, false)
 	if err != nil {
 		return err
 	}
