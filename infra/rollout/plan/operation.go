@@ -164,7 +164,11 @@ func (o RunJob) Line() Line {
 }
 
 func (o RunJob) Run(ctx context.Context, t Target) error {
-	return t.Jobs.RunJob(ctx, o.Name, o.Spec, o.Timeout)
+	spec, err := bind(ctx, t.Engine, o.Spec)
+	if err != nil {
+		return fmt.Errorf("job %s: %w", o.Name, err)
+	}
+	return t.Jobs.RunJob(ctx, o.Name, spec, o.Timeout)
 }
 
 func (o RunJob) Undo() Operation { return nil }

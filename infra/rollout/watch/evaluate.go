@@ -61,7 +61,7 @@ func (o observation) judge() (Status, *Failure) {
 	status.Settled = status.Done == status.Want && !updating && (status.Want > 0 || o.service.Spec.Mode.Global == nil)
 	status.State = o.word(status, updating)
 	if len(failed) > 0 && !status.Settled {
-		status.Detail = describe(failed[0], status.Service, o.nodes).String()
+		status.Detail = Describe(failed[0], status.Service, o.nodes).String()
 	}
 	return status, nil
 }
@@ -102,7 +102,7 @@ func (o observation) fail(status Status, reason string, failed []swarm.Task) (St
 	status.State = "failed"
 	failure := &Failure{Service: status.Service, Reason: reason}
 	for _, task := range failed {
-		failure.Tasks = append(failure.Tasks, describe(task, status.Service, o.nodes))
+		failure.Tasks = append(failure.Tasks, Describe(task, status.Service, o.nodes))
 	}
 	if len(failed) == 0 && o.service.UpdateStatus != nil {
 		failure.Reason += ": " + o.service.UpdateStatus.Message
@@ -187,7 +187,7 @@ func (o observation) stuck() []Task {
 			continue
 		}
 		if task.Status.State != swarm.TaskStateRunning {
-			out = append(out, describe(task, o.target.Name, o.nodes))
+			out = append(out, Describe(task, o.target.Name, o.nodes))
 		}
 	}
 	return out

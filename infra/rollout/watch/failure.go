@@ -68,8 +68,8 @@ func (e *TimeoutError) Error() string {
 	return text
 }
 
-// describe reads of a task what people need. Swarm says why in Err, and while it waits in Message.
-func describe(task swarm.Task, service string, nodes map[string]string) Task {
+// Describe reads of a task what people need. Swarm says why in Err, and while it waits in Message.
+func Describe(task swarm.Task, service string, nodes map[string]string) Task {
 	out := Task{ID: task.ID, Service: service, Node: nodes[task.NodeID], State: string(task.Status.State), Err: task.Status.Err}
 	if task.Status.ContainerStatus != nil {
 		out.ExitCode = task.Status.ContainerStatus.ExitCode
