@@ -78,6 +78,7 @@ func Parse(path string, data []byte, name string, lookup Lookup) (*File, error) 
 func (f *File) readExtensions(lookup Lookup) error {
 	top := f.source.extension("x-rollout", f.source.node("x-rollout"), lookup)
 	f.release = top.text("release")
+	top.text("stack") // see NameIn
 	if err := top.close(); err != nil {
 		return err
 	}
