@@ -132,7 +132,7 @@ func (p *Plan) service(want stack.Service, now *live.State, options Options) Ope
 	if !ok {
 		return CreateService{Name: want.Name, Spec: want.Spec}
 	}
-	spec := want.Spec
+	spec := withSameImage(want.Spec, current.Spec)
 	if want.KeepReplicas {
 		spec.Mode = withReplicas(spec.Mode, replicas(current.Spec))
 	}
@@ -228,9 +228,13 @@ func (p *Plan) Destructive() []Operation {
 	return out
 }
 
-// Fingerprint identifies a spec: two that differ in a field that matters differ in it.
+// Fingerprint identifies a spec: two that differ in a field that matters differ in it. The tag of
+// an image does not matter where its digest is known.
 func Fingerprint(spec swarm.ServiceSpec) string {
 	fields := flatten(spec)
+	if pinned := digestOf(image(spec)); pinned != "" {
+		fields["TaskTemplate.ContainerSpec.Image"] = pinned
+	}
 	sum := sha256.New()
 	for _, path := range union(fields, nil) {
 		if !ignored(path) {
@@ -238,6 +242,32 @@ func Fingerprint(spec swarm.ServiceSpec) string {
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// withSameImage keeps the reference of the image that runs when the wanted one is the same image
+// under another tag. Releases are tagged as a whole: a database whose image did not change must not
+// be restarted for its tag.
+func withSameImage(spec, current swarm.ServiceSpec) swarm.ServiceSpec {
+	running, container := image(current), spec.TaskTemplate.ContainerSpec
+	if container == nil || digestOf(running) == "" || digestOf(running) != digestOf(container.Image) {
+		return spec
+	}
+	copied := *container
+	copied.Image = running
+	spec.TaskTemplate.ContainerSpec = &copied
+	return spec
+}
+
+// digestOf is the repository and digest of an image that is pinned, without its tag; else "".
+func digestOf(image string) string {
+	ref, digest, pinned := strings.Cut(image, "@")
+	if !pinned {
+		return ""
+	}
+	if colon := strings.LastIndexByte(ref, ':'); colon > strings.LastIndexByte(ref, '/') {
+		ref = ref[:colon]
+	}
+	return ref + "@" + digest
 }
 
 // withNetworkNames puts names where Swarm keeps identifiers.
