@@ -153,7 +153,7 @@ func (r *run) apply(ctx context.Context) error {
 		}
 	}
 	// Unchanged services too: a killed rollout may have left them half way.
-	all := r.targets(r.want, r.done)
+	all := settled(r.targets(r.want, r.done))
 	if err := r.watcher.Await(ctx, all); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (r *run) apply(ctx context.Context) error {
 		return err
 	}
 	// What crashed while the probe was asking has been seen by nobody yet.
-	return r.watcher.Await(ctx, settledBefore(all))
+	return r.watcher.Await(ctx, all)
 }
 
 func (r *run) do(ctx context.Context, operation plan.Operation) error {
@@ -202,8 +202,8 @@ func (r *run) targetsOf(wave []plan.Operation) []watch.Target {
 	return slices.DeleteFunc(r.targets(r.want, wave), func(t watch.Target) bool { return !t.Changed })
 }
 
-// settledBefore are the same targets without the wait that a new service has had already.
-func settledBefore(targets []watch.Target) []watch.Target {
+// settled are the same targets without the wait that a new service has had in its wave.
+func settled(targets []watch.Target) []watch.Target {
 	out := slices.Clone(targets)
 	for i := range out {
 		out[i].Created = false

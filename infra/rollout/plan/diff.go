@@ -76,6 +76,8 @@ func ignored(path string) bool {
 
 // defaults are what Swarm fills in, or means, where a file says nothing.
 var defaults = map[string]string{
+	"EndpointSpec.Ports[].Protocol":                  "tcp",
+	"EndpointSpec.Ports[].PublishMode":               "ingress",
 	"EndpointSpec.Mode":                              "vip",
 	"TaskTemplate.Runtime":                           "container",
 	"TaskTemplate.ForceUpdate":                       "0",
@@ -99,8 +101,10 @@ var defaults = map[string]string{
 	"TaskTemplate.ContainerSpec.Healthcheck.Retries": "0",
 }
 
+var brackets = regexp.MustCompile(`\[[^\]]*\]`)
+
 func equalToDefault(path, a, b string) bool {
-	value, ok := defaults[path]
+	value, ok := defaults[brackets.ReplaceAllString(path, "[]")]
 	return ok && (a == "" || a == value) && (b == "" || b == value)
 }
 
