@@ -52,7 +52,7 @@ destroy: need-compose ## Stop it and remove its data and secrets
 # ---- Images
 
 .PHONY: images
-images: need-docker base-mysql base-nginx build/app/cafe ## Build the three images, tagged with the commit
+images: need-go need-docker base-mysql base-nginx build/app/cafe ## Build the three images, tagged with the commit
 	@$(call build,$(REGISTRY)/app:$(RELEASE),infra/images/app/Dockerfile,build/app)
 	@$(call build,$(REGISTRY)/db:$(RELEASE),infra/images/db/Dockerfile,infra/images/db,boardcafe/base-mysql:9.7)
 	@$(call build,$(REGISTRY)/proxy:$(RELEASE),infra/images/proxy/Dockerfile,infra/images/proxy,boardcafe/base-nginx:1.30)
@@ -68,7 +68,7 @@ push: images ## Push them to REGISTRY=
 
 # Go knows best what has changed. The image must run on the engine's system, whatever this one is.
 .PHONY: build/app/cafe
-build/app/cafe:
+build/app/cafe: need-go
 	@GOOS=linux go build -trimpath -ldflags "-s -w -X main.release=$(RELEASE)" -o $@ ./app/cmd/cafe
 
 .PHONY: base base-debian base-mysql base-nginx
@@ -86,7 +86,10 @@ toolbox: need-docker ## The image with the tools that tests and linters need
 		$(call build,$(TOOLBOX),infra/images/toolbox/Dockerfile,infra/images/toolbox,boardcafe/base-debian:12); }
 
 # What a machine lacks is installed where that can be done, else it is said in one line.
-.PHONY: need-docker need-compose
+.PHONY: need-go need-docker need-compose
+need-go:
+	@command -v go >/dev/null || { echo "Go is missing. Install it (1.26 or newer): https://go.dev/dl/" >&2; exit 1; }
+	@[[ -n "$(RELEASE)" ]] || { echo "git is missing, or this is no clone: images are tagged with the commit. Set RELEASE= otherwise." >&2; exit 1; }
 need-docker:
 	@infra/setup.sh docker
 need-compose:
@@ -116,7 +119,7 @@ files = git ls-files --cached --others --exclude-standard
 
 .PHONY: lint lint-go lint-shell lint-yaml lint-containers
 lint: lint-go lint-shell lint-yaml lint-containers ## Every linter
-lint-go:
+lint-go: need-go
 	@$(call check,gofmt,$(files) '*.go' | xargs gofmt -l)
 	@$(call check,go vet,go vet ./...)
 	@$(call check,staticcheck,go tool staticcheck ./...)
@@ -124,7 +127,7 @@ lint-shell: toolbox
 	@$(call check,shellcheck,$(call in_toolbox,git grep --untracked -lE '^#!/(usr/)?bin/(env )?(ba)?sh',shellcheck))
 lint-yaml: toolbox
 	@$(call check,yamllint,$(call in_toolbox,$(files) .yamllint '*.yml' '*.yaml',yamllint --strict))
-lint-containers: need-compose
+lint-containers: need-go need-compose
 	@$(call check,Dockerfiles,go test ./tests/lint >/dev/null || go test ./tests/lint)
 	@$(call check,compose,$(COMPOSE) -f infra/compose.yaml config --quiet)
 
