@@ -70,6 +70,7 @@ push: images ## Push them to REGISTRY=
 .PHONY: build/app/cafe
 build/app/cafe: need-go
 	@GOOS=linux go build -trimpath -ldflags "-s -w -X main.release=$(RELEASE)" -o $@ ./app/cmd/cafe
+	@chmod 755 $@ # whatever the umask: in the image it is another user who runs it
 
 .PHONY: base base-debian base-mysql base-nginx
 base: base-debian base-mysql base-nginx ## The base images: pulled, or else made from Debian packages
