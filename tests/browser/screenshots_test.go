@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sort"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -66,7 +65,7 @@ func (v *visitor) shoot(name string) {
 		if _, err := chromedp.Call(v.ctx, emulation.SetEmulatedMedia, media); err != nil {
 			v.t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(v.ctx, 10*time.Second)
+		ctx, cancel := context.WithTimeout(v.ctx, patience)
 		shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 		cancel()
 		if err != nil {

@@ -15,6 +15,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
+// patience is for a machine that runs all the other tests at once.
+const patience = 30 * time.Second
+
 // visitor is somebody at a tab. Whatever they cannot do ends the test.
 type visitor struct {
 	t         *testing.T
@@ -105,7 +108,7 @@ func (v *visitor) heard() []string {
 
 func (v *visitor) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(v.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		v.t.Fatalf("%s: %v\nthe page:\n%s", what, err, v.text())
@@ -115,7 +118,7 @@ func (v *visitor) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 // load does what leads to another page and checks the page that comes.
 func (v *visitor) load(what string, status int64, steps ...chromedp.Action[chromedp.Void]) {
 	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(v.ctx, patience)
 	defer cancel()
 	response, err := chromedp.RunResponse(ctx, steps...)
 	if err != nil {
@@ -173,7 +176,7 @@ func (v *visitor) row(name string) string {
 }
 
 func (v *visitor) words(read chromedp.Action[string]) string {
-	ctx, cancel := context.WithTimeout(v.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(v.ctx, patience)
 	defer cancel()
 	text, err := chromedp.Run(ctx, read)
 	if err != nil {
