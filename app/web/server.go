@@ -206,14 +206,14 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 		// No inline code of any kind: a name that gets past the escaping still cannot run.
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "+
 			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'")
 		h.Set("Cache-Control", "no-store") // names of customers; static files set their own
-		if s.HTTPS {
+		if s.HTTPS { // over plain http a browser ignores both, the second with an error in its console
 			h.Set("Strict-Transport-Security", "max-age=31536000")
+			h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		}
 		if s.draining.Load() {
 			h.Set("Connection", "close") // a kept connection would be cut at the end of the drain

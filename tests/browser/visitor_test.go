@@ -84,9 +84,7 @@ func (v *visitor) hear(event any) {
 		}
 	case *log.EventEntryAdded:
 		page := e.Entry.Source == "network" && !strings.Contains(e.Entry.URL, "/static/")
-		// Ignored, and said to be, by plain HTTP anywhere but on localhost.
-		opener := strings.HasPrefix(e.Entry.Text, "The Cross-Origin-Opener-Policy header has been ignored")
-		if (e.Entry.Level == "error" || e.Entry.Level == "warning") && !page && !opener {
+		if (e.Entry.Level == "error" || e.Entry.Level == "warning") && !page {
 			complaint = fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 		}
 	}
