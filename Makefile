@@ -145,6 +145,11 @@ test: images toolbox ## Every test but the cluster's: unit, integration on a rea
 	@go tool covdata textfmt -i=$(COVER) -o build/cover.out
 	@go tool cover -func build/cover.out | awk '/^total:/ { print "Coverage of app and infra: " $$3 " of statements (at least 85% is asked for)"; exit $$3 + 0 < 85 }'
 
+.PHONY: bench
+bench: images ## The index over 100 games and 1,000 customers, and over 10,000 and 100,000; sizes and speeds
+	@go test -count=1 -run '^$$' -bench . -benchtime 300x -timeout 20m ./tests/bench
+	@go test -count=1 -run TestFigures -v ./tests/faults | grep figures_test
+
 .PHONY: ci
 ci: ## What Jenkins runs, in its order
 	@for stage in lint test test-cluster; do \
