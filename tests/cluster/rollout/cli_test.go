@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"boardcafe/tests/cluster"
+	"boardcafe/tests/cluster/machine"
 	"boardcafe/tests/engine"
 )
 
@@ -22,6 +23,8 @@ type call struct {
 	env     []string
 	file    string // docker-stack.yml unless set
 	host    string // the manager's socket unless set
+	// probed are the machines that the release must serve on; all unless set.
+	probed []*machine.Machine
 }
 
 // result is how a call ended.
@@ -62,7 +65,10 @@ func command(ctx context.Context, c call, args ...string) *exec.Cmd {
 	args = append(args, "--host", c.host, "--file", c.file, "--progress", "plain")
 	if args[0] == "deploy" || args[0] == "rollback" {
 		args = append(args, "--settle", "3s")
-		for _, m := range swarm.Machines() {
+		if c.probed == nil {
+			c.probed = swarm.Machines()
+		}
+		for _, m := range c.probed {
 			args = append(args, "--probe", "http://"+m.Port(80))
 		}
 	}

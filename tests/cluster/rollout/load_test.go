@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"boardcafe/tests/cluster/machine"
 )
 
 // rate is the load on the whole café: a request every 5 ms, reads and reservations by turns, each
@@ -126,11 +128,16 @@ const games = 20
 
 func game(n int) string { return fmt.Sprintf("Game %d", n%games) }
 
-// startLoad begins the load; it ends with the test at the latest.
+// startLoad begins the load on all machines; it ends with the test at the latest.
 func startLoad(t *testing.T) *load {
 	t.Helper()
+	return startLoadOn(t, swarm.Machines())
+}
+
+func startLoadOn(t *testing.T, machines []*machine.Machine) *load {
+	t.Helper()
 	var visitors []*visitor
-	for _, m := range swarm.Machines() {
+	for _, m := range machines {
 		v, err := signIn("http://"+m.Port(80), staffName, staffPassword)
 		must(t, err)
 		v.machine = m.Name
