@@ -26,7 +26,9 @@ func newImage(t *testing.T) {
 
 // patient shortens how long the engine bears with an unhealthy container: nobody needs to wait
 // for the 70 s that a real start may take.
-func patient(stack string) string { return strings.Replace(stack, "start_period: 70s", "start_period: 2s", 1) }
+func patient(stack string) string {
+	return strings.Replace(stack, "start_period: 70s", "start_period: 2s", 1)
+}
 
 func neverHealthy(t *testing.T) { fails(t, "unhealthy", "app", "unhealthy") }
 

@@ -69,4 +69,3 @@ func number(t *testing.T) string {
 	t.Fatal("no good release")
 	return ""
 }
-

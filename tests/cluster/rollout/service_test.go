@@ -10,7 +10,9 @@ import (
 // withService adds a service to the café's stack.
 func withService(t *testing.T, service string) string {
 	t.Helper()
-	return variant(t, func(stack string) string { return strings.Replace(stack, "\n# The proxy and the database share", service+"\n# The proxy and the database share", 1) })
+	return variant(t, func(stack string) string {
+		return strings.Replace(stack, "\n# The proxy and the database share", service+"\n# The proxy and the database share", 1)
+	})
 }
 
 // shot is a service that runs a command once, of the app's image for it has no other.
