@@ -1,0 +1,76 @@
+package lab
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"boardcafe/tests/cluster/machine"
+)
+
+// Inventory is an Ansible inventory as JSON, which YAML includes.
+type Inventory struct {
+	All group `json:"all"`
+}
+
+type group struct {
+	Hosts    map[string]vars  `json:"hosts,omitempty"`
+	Vars     vars             `json:"vars,omitempty"`
+	Children map[string]group `json:"children,omitempty"`
+}
+
+type vars = map[string]any
+
+// In the control container.
+const (
+	checkout = "/checkout"
+	private  = "/private"
+)
+
+// newInventory describes the three machines as inventory.example describes three VMs.
+func (l *Lab) newInventory() (Inventory, error) {
+	password, err := l.secret("registry_password")
+	if err != nil {
+		return Inventory{}, err
+	}
+	return Inventory{group{
+		Vars: vars{
+			"ansible_user":                 "debian",
+			"ansible_ssh_private_key_file": private + "/id_ed25519",
+			"ansible_ssh_common_args":      "-o UserKnownHostsFile=" + private + "/known_hosts",
+			"registry_password":            password,
+			"base_admins":                  []vars{{"name": "ops", "keys": []string{l.AuthorizedKey()}}},
+		},
+		Children: map[string]group{
+			"swarm": {Children: map[string]group{
+				"swarm_managers": {Hosts: map[string]vars{"manager": host(l.Manager)}},
+				"swarm_workers":  {Hosts: map[string]vars{"worker": host(l.Worker)}},
+			}},
+			"jenkins": {Hosts: map[string]vars{"jenkins": host(l.Jenkins)}},
+		},
+	}}, nil
+}
+
+func host(m *machine.Machine) vars { return vars{"ansible_host": m.Address.String()} }
+
+// Set sets a variable of all machines.
+func (i *Inventory) Set(name string, value any) { i.All.Vars[name] = value }
+
+// AddWorker adds a machine to the group of the workers.
+func (i *Inventory) AddWorker(m *machine.Machine) {
+	i.All.Children["swarm"].Children["swarm_workers"].Hosts[m.Name] = host(m)
+}
+
+// secret is a random password that stays the same as long as the lab does.
+func (l *Lab) secret(name string) (string, error) {
+	path := filepath.Join(l.Dir(), name)
+	content, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		content = []byte(rand.Text())
+		err = os.WriteFile(path, content, 0o600)
+	}
+	return string(content), err
+}
+
+func (i Inventory) encode() ([]byte, error) { return json.MarshalIndent(i, "", "  ") }
