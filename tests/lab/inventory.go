@@ -3,8 +3,6 @@ package lab
 import (
 	"crypto/rand"
 	"encoding/json"
-	"os"
-	"path/filepath"
 
 	"boardcafe/tests/cluster/machine"
 )
@@ -34,6 +32,8 @@ func (l *Lab) newInventory() (Inventory, error) {
 	if err != nil {
 		return Inventory{}, err
 	}
+	manager := host(l.Manager)
+	manager["swarm_labels"] = vars{"cafe.db": "true"}
 	return Inventory{group{
 		Vars: vars{
 			"ansible_user":                 "debian",
@@ -41,13 +41,15 @@ func (l *Lab) newInventory() (Inventory, error) {
 			"ansible_ssh_common_args":      "-o UserKnownHostsFile=" + private + "/known_hosts",
 			"registry_password":            password,
 			"base_admins":                  []vars{{"name": "ops", "keys": []string{l.AuthorizedKey()}}},
+			"cafe_deploy_keys":             []string{l.AuthorizedKey()},
+			"cafe_checkout":                checkout,
 		},
 		Children: map[string]group{
 			"swarm": {Children: map[string]group{
-				"swarm_managers": {Hosts: map[string]vars{"manager": host(l.Manager)}},
+				"swarm_managers": {Hosts: map[string]vars{"manager": manager}},
 				"swarm_workers":  {Hosts: map[string]vars{"worker": host(l.Worker)}},
 			}},
-			"jenkins": {Hosts: map[string]vars{"jenkins": host(l.Jenkins)}},
+			"jenkins": {Hosts: map[string]vars{"ci": host(l.Jenkins)}},
 		},
 	}}, nil
 }
@@ -64,12 +66,7 @@ func (i *Inventory) AddWorker(m *machine.Machine) {
 
 // secret is a random password that stays the same as long as the lab does.
 func (l *Lab) secret(name string) (string, error) {
-	path := filepath.Join(l.Dir(), name)
-	content, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
-		content = []byte(rand.Text())
-		err = os.WriteFile(path, content, 0o600)
-	}
+	content, err := l.keep(name, []byte(rand.Text()))
 	return string(content), err
 }
 

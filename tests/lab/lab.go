@@ -47,7 +47,7 @@ type Lab struct {
 	output  io.Writer
 }
 
-// Open starts the machines `manager`, `worker` and `jenkins`, and describes them in an inventory.
+// Open starts the machines `manager`, `worker` and `ci`, and describes them in an inventory.
 func Open(ctx context.Context, options Options) (_ *Lab, err error) {
 	if options.Output == nil {
 		options.Output = io.Discard
@@ -70,7 +70,7 @@ func Open(ctx context.Context, options Options) (_ *Lab, err error) {
 	for _, start := range []struct {
 		name string
 		m    **machine.Machine
-	}{{"manager", &l.Manager}, {"worker", &l.Worker}, {"jenkins", &l.Jenkins}} {
+	}{{"manager", &l.Manager}, {"worker", &l.Worker}, {"ci", &l.Jenkins}} {
 		if *start.m, err = l.StartBare(ctx, start.name); err != nil {
 			return nil, errors.Join(err, starting.Wait())
 		}

@@ -111,23 +111,40 @@ func (l *Lab) bring(ctx context.Context) error {
 			return err
 		}
 	}
-	playbooks := os.DirFS(engine.Root())
-	err = fs.WalkDir(playbooks, "ansible", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content, err := fs.ReadFile(playbooks, path)
+	// What a checkout has that the playbooks read; rollout is there once PrepareCafe has built it.
+	for _, path := range []string{"ansible", "docker-stack.yml", "infra/images/db/my.cnf", "infra/images/proxy/nginx.conf", "build/rollout"} {
+		err := filepath.WalkDir(filepath.Join(engine.Root(), path), func(file string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && path == "build/rollout" {
+				return nil
+			}
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			info, err := entry.Info()
+			if err != nil {
+				return err
+			}
+			name, err := filepath.Rel(engine.Root(), file)
+			if err != nil {
+				return err
+			}
+			return add(strings.TrimPrefix(checkout, "/")+"/"+filepath.ToSlash(name), content, int64(info.Mode().Perm()))
+		})
 		if err != nil {
 			return err
 		}
-		return add(strings.TrimPrefix(checkout, "/")+"/"+path, content, 0o644)
-	})
-	if err != nil {
-		return err
 	}
 	if err := tw.Close(); err != nil {
 		return err
 	}
-	_, err = l.control.Pipe(ctx, &archive, "sh", "-euc", `rm -rf "$1"; tar -x -C / -f -`, "sh", checkout)
+	// rollout's ssh has no options of its own: it finds key and known_hosts where root's are.
+	const script = `
+		rm -rf "$1"; tar -x -C / -f -
+		mkdir -p /root/.ssh; cp "$2/id_ed25519" "$2/known_hosts" /root/.ssh/`
+	_, err = l.control.Pipe(ctx, &archive, "sh", "-euc", script, "sh", checkout, private)
 	return err
 }
