@@ -211,7 +211,7 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "+
 			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'")
 		h.Set("Cache-Control", "no-store") // names of customers; static files set their own
-		if s.HTTPS { // over plain http a browser ignores both, the second with an error in its console
+		if s.HTTPS {                       // over plain http a browser ignores both, the second with an error in its console
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 			h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		}
