@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"boardcafe/infra/rollout/command"
+
+	dockercommand "github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/flags"
+)
+
+// connect finds the engine and the credentials as the docker CLI does: flags, DOCKER_HOST, contexts,
+// TLS, ssh, and what `docker login` has stored.
+func connect(target command.Target) (*command.Connection, error) {
+	options := flags.NewClientOptions()
+	options.Context = target.Context
+	if target.Host != "" {
+		options.Hosts = []string{target.Host}
+	}
+	stored := config.LoadDefaultConfigFile(io.Discard)
+	engine, err := dockercommand.NewAPIClientFromFlags(options, stored)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the Docker engine: %w", err)
+	}
+	name := target.Host
+	if name == "" {
+		name = engine.DaemonHost()
+	}
+	return &command.Connection{
+		Engine: engine,
+		Auth: func(image string) string {
+			auth, err := dockercommand.RetrieveAuthTokenFromImage(stored, image)
+			if err != nil {
+				return "" // the registry says what is missing, and for which image
+			}
+			return auth
+		},
+		Name:  name,
+		Close: engine.Close,
+	}, nil
+}

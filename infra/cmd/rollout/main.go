@@ -1,0 +1,63 @@
+// Command rollout deploys a stack to a swarm.
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/signal"
+	"os/user"
+	"runtime/debug"
+	"syscall"
+
+	"boardcafe/infra/rollout"
+	"boardcafe/infra/rollout/command"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupts
+		signal.Stop(interrupts) // the second one ends the process: the lease runs out by itself
+		cancel(rollout.ErrInterrupted)
+	}()
+	os.Exit(command.Run(ctx, command.World{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Terminal:  term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
+		Getenv:    os.LookupEnv,
+		Connect:   connect,
+		Transport: http.DefaultTransport,
+		User:      whoami(),
+		Version:   version(),
+	}, os.Args[1:]))
+}
+
+func whoami() string {
+	name := "unknown"
+	if current, err := user.Current(); err == nil {
+		name = current.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return name
+	}
+	return name + "@" + host
+}
+
+// version is the commit that the program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			return setting.Value[:min(12, len(setting.Value))]
+		}
+	}
+	return info.Main.Version
+}

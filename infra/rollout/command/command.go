@@ -1,0 +1,147 @@
+// Package command is the command line of rollout: it parses, wires and prints, and decides nothing.
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"boardcafe/infra/rollout"
+	"boardcafe/infra/rollout/lock"
+	"boardcafe/infra/rollout/progress"
+	"boardcafe/infra/rollout/stack"
+
+	"github.com/spf13/cobra"
+)
+
+// World is everything outside of the process that a command meets.
+type World struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Terminal says whether somebody sits there, who can be asked and can see lines redrawn.
+	Terminal bool
+	Getenv   func(string) (string, bool)
+	Connect  func(Target) (*Connection, error)
+	// Transport is the probe's.
+	Transport http.RoundTripper
+	User      string // who@machine
+	Version   string
+}
+
+// Connection is a swarm that commands talk to.
+type Connection struct {
+	Engine rollout.Engine
+	Auth   func(image string) string
+	Name   string // of the engine, for people
+	Close  func() error
+}
+
+// Target says which engine, as the docker CLI takes it.
+type Target struct{ Host, Context string }
+
+// flags are those of every command.
+type flags struct {
+	target   Target
+	stack    string
+	file     string
+	envFile  string
+	progress string
+}
+
+// app is one call of the command line.
+type app struct {
+	World
+	flags
+}
+
+// New returns the command line.
+func New(world World) *cobra.Command {
+	a := &app{World: world}
+	root := &cobra.Command{
+		Use:   "rollout",
+		Short: "Deploy a stack to a swarm: shows its plan, drops no request, takes a bad release back",
+		Example: `  rollout plan                        what would change, and why
+  rollout deploy                      do it, and prove that it serves
+  rollout rollback                    back to the release before
+  rollout --host ssh://deploy@manager status`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(world.Stdin)
+	root.SetOut(world.Stdout)
+	root.SetErr(world.Stderr)
+	persistent := root.PersistentFlags()
+	persistent.StringVarP(&a.target.Host, "host", "H", "", "engine to connect to, e.g. ssh://deploy@manager (default: as docker: DOCKER_HOST, context)")
+	persistent.StringVar(&a.target.Context, "context", "", "docker context to use")
+	persistent.StringVar(&a.stack, "stack", "", "name of the stack (default: ROLLOUT_STACK, or x-rollout: stack: in the file)")
+	persistent.StringVarP(&a.file, "file", "f", "docker-stack.yml", "stack file")
+	persistent.StringVar(&a.progress, "progress", "auto", "auto, tty, plain or json")
+	root.AddCommand(a.planCommand(), a.deployCommand(), a.rollbackCommand(), a.historyCommand(),
+		a.statusCommand(), a.lockCommand(), a.secretCommand(), a.versionCommand())
+	return root
+}
+
+// Run runs the command line and returns the exit code.
+func Run(ctx context.Context, world World, args []string) int {
+	root := New(world)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(ctx, err)
+	report(world.Stderr, err, code)
+	return code
+}
+
+// session is a command's connection, its progress, and the rollout over both.
+type session struct {
+	*rollout.Rollout
+	sink   progress.Sink
+	target string
+	close  func()
+}
+
+func (a *app) connect() (*session, error) {
+	name, err := a.stackName()
+	if err != nil {
+		return nil, err
+	}
+	_, noColour := a.Getenv("NO_COLOR")
+	sink, err := progress.New(progress.Mode(a.progress), a.Stderr, a.Terminal, !noColour)
+	if err != nil {
+		return nil, err
+	}
+	connection, err := a.Connect(a.target)
+	if err != nil {
+		return nil, err
+	}
+	where, _ := a.Getenv("BUILD_URL") // Jenkins's
+	return &session{
+		Rollout: &rollout.Rollout{
+			Engine: connection.Engine, Stack: name, Auth: connection.Auth, Transport: a.Transport, Progress: sink,
+			Who: a.User, Where: where, Process: lock.Process(), Alive: lock.Alive,
+		},
+		sink:   sink,
+		target: connection.Name,
+		close: func() {
+			sink.Close()
+			connection.Close()
+		},
+	}, nil
+}
+
+func (a *app) stackName() (string, error) {
+	if a.stack != "" {
+		return a.stack, nil
+	}
+	if name, ok := a.Getenv("ROLLOUT_STACK"); ok && name != "" {
+		return name, nil
+	}
+	name, err := stack.NameIn(a.file)
+	if os.IsNotExist(err) || err == nil && name == "" {
+		return "", fmt.Errorf("which stack? say --stack NAME, set ROLLOUT_STACK, or write x-rollout: stack: NAME into %s", a.file)
+	}
+	return name, err
+}

@@ -1,0 +1,58 @@
+package command
+
+import (
+	"boardcafe/infra/rollout"
+	"boardcafe/infra/rollout/plan"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var options rollout.Options
+	var asJSON, showEnv bool
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what a deploy would change; writes nothing",
+		Long:  "Show what a deploy would change; writes nothing.\nExits with 0 when there is nothing to change and with 2 when there is.",
+		Example: `  rollout plan
+  rollout plan --json | jq '.operations[] | select(.action == "update")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := a.load()
+			if err != nil {
+				return err
+			}
+			s, err := a.connect()
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			made, err := s.Plan(cmd.Context(), file, options)
+			if err != nil {
+				return err
+			}
+			if err := a.show(made, s, asJSON, showEnv); err != nil {
+				return err
+			}
+			if made.Empty() {
+				return nil
+			}
+			return errChanges
+		},
+	}
+	a.fileFlags(cmd)
+	resolveFlag(cmd, &options)
+	cmd.Flags().BoolVar(&options.Prune, "prune", false, "remove services and networks that the file no longer has")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&showEnv, "show-env", false, "show the values of environment variables")
+	return cmd
+}
+
+func (a *app) show(made *plan.Plan, s *session, asJSON, showEnv bool) error {
+	view := plan.View{Target: s.target, ShowEnv: showEnv}
+	if asJSON {
+		return made.JSON(a.Stdout, view)
+	}
+	made.Text(a.Stdout, view)
+	return nil
+}

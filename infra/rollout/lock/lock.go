@@ -1,0 +1,290 @@
+// Package lock lets one rollout at a time change a stack. The lock is a config of the swarm:
+// creating one by name is atomic, updating its labels is compare-and-swap, and removing it by
+// identifier can never hit somebody else's.
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/swarm"
+)
+
+// Engine is the part of the Docker API that a lock is made of.
+type Engine interface {
+	ConfigList(ctx context.Context, options swarm.ConfigListOptions) ([]swarm.Config, error)
+	ConfigCreate(ctx context.Context, spec swarm.ConfigSpec) (swarm.ConfigCreateResponse, error)
+	ConfigUpdate(ctx context.Context, id string, version swarm.Version, spec swarm.ConfigSpec) error
+	ConfigRemove(ctx context.Context, id string) error
+}
+
+// A lease is renewed every Renewal and is dead when it has not been for Lease.
+const (
+	Lease   = 20 * time.Second
+	Renewal = 5 * time.Second
+	// poll is how often a waiting rollout looks again.
+	poll = time.Second
+)
+
+// Holder is who has the lock.
+type Holder struct {
+	Who     string    `json:"who"`
+	Process string    `json:"process"` // see [Process]
+	What    string    `json:"what"`    // "deploy 3f2a1b"
+	Where   string    `json:"where,omitempty"`
+	Since   time.Time `json:"since"`
+	Renewed time.Time `json:"renewed"`
+}
+
+// HeldError says that another rollout has the lock.
+type HeldError struct {
+	Stack  string
+	Holder Holder
+	Age    time.Duration
+}
+
+func (e *HeldError) Error() string {
+	where := ""
+	if e.Holder.Where != "" {
+		where = ", " + e.Holder.Where
+	}
+	return fmt.Sprintf("stack %s is locked by %s (%s%s) since %s, %s ago; wait for it with --lock-wait, or if it is dead: rollout lock release --stack %s",
+		e.Stack, e.Holder.Who, e.Holder.What, where, e.Holder.Since.UTC().Format(time.RFC3339), e.Age.Round(time.Second), e.Stack)
+}
+
+// ErrLost is why the work of a holder is stopped that could not renew its lease: another rollout
+// may have the stack now.
+var ErrLost = errors.New("the lock was lost: another rollout may be changing the stack")
+
+// Locker takes and releases the lock of a stack.
+type Locker struct {
+	Engine Engine
+	Stack  string
+	// Alive tells whether the process that wrote a lock runs, if that can be known here.
+	Alive func(process string) (alive, known bool)
+	// Warn is told of a lock that is taken over from a dead holder.
+	Warn func(text string)
+	// Waiting is told, once, of the holder that is being waited for.
+	Waiting func(Holder)
+}
+
+const (
+	labelLock    = "rollout.lock"
+	labelWho     = "rollout.who"
+	labelProcess = "rollout.process"
+	labelWhat    = "rollout.what"
+	labelWhere   = "rollout.where"
+	labelSince   = "rollout.since"
+	labelRenewed = "rollout.renewed"
+)
+
+// Lock is a lock that is held.
+type Lock struct {
+	engine Engine
+	id     string
+	spec   swarm.ConfigSpec
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+// Acquire takes the lock, waiting for it up to wait. The context it returns ends with [ErrLost]
+// when the lease is lost; everything that needs the lock must run in it.
+func (l Locker) Acquire(ctx context.Context, holder Holder, wait time.Duration) (context.Context, *Lock, error) {
+	deadline := time.Now().Add(wait)
+	told := false
+	for {
+		holder.Since = time.Now()
+		held, err := l.create(ctx, holder)
+		if err == nil {
+			work := held.renew(ctx)
+			return work, held, nil
+		}
+		if !cerrdefs.IsConflict(err) && !cerrdefs.IsAlreadyExists(err) {
+			return nil, nil, fmt.Errorf("take the lock of %s: %w", l.Stack, err)
+		}
+		current, found, err := l.current(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !found {
+			continue // released between the two calls
+		}
+		if dead, why := l.dead(ctx, current); dead {
+			l.Warn(fmt.Sprintf("taking the lock of %s over from %s (%s): %s", l.Stack, read(current).Who, read(current).What, why))
+			if err := l.Engine.ConfigRemove(ctx, current.ID); err != nil && !cerrdefs.IsNotFound(err) {
+				return nil, nil, fmt.Errorf("remove the dead lock of %s: %w", l.Stack, err)
+			}
+			continue
+		}
+		now := read(current)
+		if !time.Now().Before(deadline) {
+			return nil, nil, &HeldError{Stack: l.Stack, Holder: now, Age: time.Since(now.Since)}
+		}
+		if !told && l.Waiting != nil {
+			told = true
+			l.Waiting(now)
+		}
+		if err := sleep(ctx, poll); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+func (l Locker) create(ctx context.Context, holder Holder) (*Lock, error) {
+	spec := swarm.ConfigSpec{
+		Annotations: swarm.Annotations{Name: "rollout." + l.Stack + ".lock", Labels: map[string]string{
+			labelLock: l.Stack, labelWho: holder.Who, labelProcess: holder.Process, labelWhat: holder.What,
+			labelWhere: holder.Where, labelSince: stamp(holder.Since), labelRenewed: stamp(holder.Since),
+		}},
+		Data: []byte("The labels say who holds this lock. Release it with: rollout lock release\n"),
+	}
+	created, err := l.Engine.ConfigCreate(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	return &Lock{engine: l.Engine, id: created.ID, spec: spec}, nil
+}
+
+// dead tells whether the holder has gone. A clock proves nothing across machines: a lease that has
+// run out by ours is watched for a renewal before it is taken over.
+func (l Locker) dead(ctx context.Context, current swarm.Config) (bool, string) {
+	holder := read(current)
+	if l.Alive != nil {
+		if alive, known := l.Alive(holder.Process); known && !alive {
+			return true, "its process on this machine is gone"
+		}
+	}
+	silent := time.Since(holder.Renewed)
+	if silent < Lease {
+		return false, ""
+	}
+	if err := sleep(ctx, Renewal+2*time.Second); err != nil {
+		return false, ""
+	}
+	again, found, err := l.current(ctx)
+	if err != nil || !found || again.ID != current.ID || again.Version != current.Version {
+		return false, ""
+	}
+	return true, fmt.Sprintf("it has not renewed its lease for %s", time.Since(holder.Renewed).Round(time.Second))
+}
+
+// Current returns the holder of the lock, if there is one.
+func (l Locker) Current(ctx context.Context) (Holder, bool, error) {
+	config, found, err := l.current(ctx)
+	if err != nil || !found {
+		return Holder{}, false, err
+	}
+	return read(config), true, nil
+}
+
+// Break releases the lock whoever holds it; the holder stops at its next renewal.
+func (l Locker) Break(ctx context.Context) (Holder, bool, error) {
+	config, found, err := l.current(ctx)
+	if err != nil || !found {
+		return Holder{}, false, err
+	}
+	if err := l.Engine.ConfigRemove(ctx, config.ID); err != nil && !cerrdefs.IsNotFound(err) {
+		return Holder{}, false, fmt.Errorf("remove the lock of %s: %w", l.Stack, err)
+	}
+	return read(config), true, nil
+}
+
+func (l Locker) current(ctx context.Context) (swarm.Config, bool, error) {
+	configs, err := l.Engine.ConfigList(ctx, swarm.ConfigListOptions{Filters: filters.NewArgs(filters.Arg("label", labelLock+"="+l.Stack))})
+	if err != nil {
+		return swarm.Config{}, false, fmt.Errorf("read the lock of %s: %w", l.Stack, err)
+	}
+	if len(configs) == 0 {
+		return swarm.Config{}, false, nil
+	}
+	return configs[0], true, nil
+}
+
+func read(config swarm.Config) Holder {
+	labels := config.Spec.Labels
+	holder := Holder{Who: labels[labelWho], Process: labels[labelProcess], What: labels[labelWhat], Where: labels[labelWhere]}
+	holder.Since, _ = time.Parse(time.RFC3339Nano, labels[labelSince])
+	holder.Renewed, _ = time.Parse(time.RFC3339Nano, labels[labelRenewed])
+	return holder
+}
+
+// renew starts the heartbeat.
+func (l *Lock) renew(parent context.Context) context.Context {
+	work, lose := context.WithCancelCause(parent)
+	// The lease outlives the work: an interrupted deploy still tidies up under its lock.
+	heart, stop := context.WithCancel(context.WithoutCancel(parent))
+	l.stop, l.done = stop, make(chan struct{})
+	go func() {
+		defer close(l.done)
+		lose(l.beat(heart))
+	}()
+	return work
+}
+
+// beat keeps the lease until the lock is released (nil) or lost.
+func (l *Lock) beat(ctx context.Context) error {
+	renewed := time.Now()
+	for {
+		if sleep(ctx, Renewal) != nil {
+			return nil
+		}
+		call, cancel := context.WithTimeout(ctx, Renewal)
+		gone, err := l.touch(call)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			renewed = time.Now()
+		case gone, time.Since(renewed) > Lease-2*Renewal:
+			// Not a moment later: from Lease on, others may take it.
+			return ErrLost
+		}
+	}
+}
+
+// touch renews the lease once; gone says that the lock is not ours any more.
+func (l *Lock) touch(ctx context.Context) (gone bool, err error) {
+	configs, err := l.engine.ConfigList(ctx, swarm.ConfigListOptions{Filters: filters.NewArgs(filters.Arg("id", l.id))})
+	if err != nil {
+		return false, err
+	}
+	for _, config := range configs {
+		if config.ID != l.id {
+			continue
+		}
+		spec := l.spec
+		spec.Labels = maps.Clone(l.spec.Labels)
+		spec.Labels[labelRenewed] = stamp(time.Now())
+		return false, l.engine.ConfigUpdate(ctx, l.id, config.Version, spec)
+	}
+	return true, ErrLost
+}
+
+// Release gives the lock back.
+func (l *Lock) Release(ctx context.Context) error {
+	l.stop()
+	<-l.done
+	if err := l.engine.ConfigRemove(ctx, l.id); err != nil && !cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("release the lock: %w", err)
+	}
+	return nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

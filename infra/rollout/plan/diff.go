@@ -1,0 +1,270 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"boardcafe/infra/rollout/stack"
+
+	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/go-units"
+)
+
+// Change is one field of a service that differs. An empty Old or New means that it is not set.
+type Change struct {
+	Field string `json:"field"`
+	Old   string `json:"old,omitempty"`
+	New   string `json:"new,omitempty"`
+}
+
+// Effect is what a change does to the tasks that run.
+type Effect string
+
+// The effects. Swarm restarts a task when its template or endpoint differs, and for a placement
+// only where the task's machine no longer fits (swarmkit, orchestrator/task.go).
+const (
+	InPlace  Effect = "in place"
+	Restarts Effect = "restarts"
+	Moves    Effect = "restarts only tasks whose machine no longer fits"
+)
+
+// Diff compares two specs field by field. References to configs, secrets and networks are
+// compared by name: the names carry the versions.
+func Diff(old, new swarm.ServiceSpec) ([]Change, Effect) {
+	before, after := flatten(old), flatten(new)
+	effect := InPlace
+	var changes []Change
+	for _, path := range union(before, after) {
+		a, b := before[path], after[path]
+		if a == b || ignored(path) {
+			continue
+		}
+		if equalToDefault(path, a, b) {
+			continue
+		}
+		changes = append(changes, Change{Field: fieldName(path), Old: a, New: b})
+		effect = stronger(effect, effectOf(path))
+	}
+	return changes, effect
+}
+
+func effectOf(path string) Effect {
+	switch {
+	case strings.HasPrefix(path, "TaskTemplate.Placement.Constraints"), strings.HasPrefix(path, "TaskTemplate.Placement.MaxReplicas"):
+		return Moves
+	case strings.HasPrefix(path, "TaskTemplate."), strings.HasPrefix(path, "EndpointSpec."):
+		return Restarts
+	}
+	return InPlace
+}
+
+func stronger(a, b Effect) Effect {
+	order := []Effect{InPlace, Moves, Restarts}
+	return order[max(slices.Index(order, a), slices.Index(order, b))]
+}
+
+// ignored are fields that say the same as another one, or that only the swarm knows.
+func ignored(path string) bool {
+	return path == "Labels["+stack.LabelImage+"]" ||
+		strings.HasSuffix(path, ".SecretID") || strings.HasSuffix(path, ".ConfigID")
+}
+
+// defaults are what Swarm fills in, or means, where a file says nothing.
+var defaults = map[string]string{
+	"EndpointSpec.Ports[].Protocol":                  "tcp",
+	"EndpointSpec.Ports[].PublishMode":               "ingress",
+	"EndpointSpec.Mode":                              "vip",
+	"TaskTemplate.Runtime":                           "container",
+	"TaskTemplate.ForceUpdate":                       "0",
+	"TaskTemplate.ContainerSpec.Isolation":           "default",
+	"TaskTemplate.ContainerSpec.StopGracePeriod":     "10s",
+	"TaskTemplate.RestartPolicy.Condition":           "any",
+	"TaskTemplate.RestartPolicy.Delay":               "5s",
+	"TaskTemplate.RestartPolicy.MaxAttempts":         "0",
+	"TaskTemplate.RestartPolicy.Window":              "0s",
+	"Mode.Replicated.Replicas":                       "1",
+	"UpdateConfig.Parallelism":                       "1",
+	"UpdateConfig.FailureAction":                     "pause",
+	"UpdateConfig.Monitor":                           "5s",
+	"UpdateConfig.MaxFailureRatio":                   "0",
+	"UpdateConfig.Order":                             "stop-first",
+	"RollbackConfig.Parallelism":                     "1",
+	"RollbackConfig.FailureAction":                   "pause",
+	"RollbackConfig.Monitor":                         "5s",
+	"RollbackConfig.MaxFailureRatio":                 "0",
+	"RollbackConfig.Order":                           "stop-first",
+	"TaskTemplate.ContainerSpec.Healthcheck.Retries": "0",
+}
+
+var brackets = regexp.MustCompile(`\[[^\]]*\]`)
+
+func equalToDefault(path, a, b string) bool {
+	value, ok := defaults[brackets.ReplaceAllString(path, "[]")]
+	return ok && (a == "" || a == value) && (b == "" || b == value)
+}
+
+// flatten makes a map of dotted paths out of a spec. Empty values are left out: Swarm returns an
+// empty list where none was sent. Lists of things that have a name are keyed by it, so that their
+// order, which a file does not control, makes no difference.
+func flatten(spec swarm.ServiceSpec) map[string]string {
+	data, err := json.Marshal(spec)
+	if err != nil {
+		panic(err) // a struct of strings and numbers
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var tree any
+	if err := decoder.Decode(&tree); err != nil {
+		panic(err)
+	}
+	out := map[string]string{}
+	flattenInto(out, "", tree)
+	return out
+}
+
+func flattenInto(out map[string]string, path string, value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, child := range value {
+			if isLabels(path) {
+				out[path+"["+key+"]"] = fmt.Sprint(child)
+				continue
+			}
+			flattenInto(out, join(path, key), child)
+		}
+	case []any:
+		flattenList(out, path, value)
+	case string:
+		if value != "" {
+			out[path] = value
+		}
+	case bool:
+		if value {
+			out[path] = "true"
+		}
+	case json.Number:
+		out[path] = number(path, value)
+	}
+}
+
+func flattenList(out map[string]string, path string, list []any) {
+	var plain []string
+	for i, item := range list {
+		switch item := item.(type) {
+		case string:
+			if name, value, ok := strings.Cut(item, "="); ok && strings.HasSuffix(path, ".Env") {
+				out[path+"["+name+"]"] = value
+				continue
+			}
+			plain = append(plain, item)
+		default:
+			flattenInto(out, path+"["+identity(item, i)+"]", item)
+		}
+	}
+	if len(plain) > 0 {
+		out[path] = strings.Join(plain, " ")
+	}
+}
+
+// identity is what tells the items of a list apart: the file a config is mounted as, a mount's
+// target, a port's number.
+func identity(item any, index int) string {
+	fields, _ := item.(map[string]any)
+	if file, ok := fields["File"].(map[string]any); ok {
+		return fmt.Sprint(file["Name"])
+	}
+	for _, key := range []string{"Target", "TargetPort", "Name", "Source"} {
+		if value, ok := fields[key]; ok {
+			return fmt.Sprint(value)
+		}
+	}
+	return fmt.Sprint(index)
+}
+
+func isLabels(path string) bool {
+	return path == "Labels" || strings.HasSuffix(path, ".Labels") || strings.HasSuffix(path, ".Sysctls") || strings.HasSuffix(path, ".Options")
+}
+
+var (
+	durations = regexp.MustCompile(`\.(Delay|Monitor|Window|Interval|Timeout|StartPeriod|StartInterval|StopGracePeriod)$`)
+	sizes     = regexp.MustCompile(`\.(MemoryBytes|SizeBytes)$`)
+)
+
+func number(path string, value json.Number) string {
+	n, err := value.Int64()
+	switch {
+	case err != nil:
+		return value.String()
+	case durations.MatchString(path):
+		return time.Duration(n).String()
+	case sizes.MatchString(path):
+		return units.BytesSize(float64(n))
+	case strings.HasSuffix(path, ".NanoCPUs"):
+		return fmt.Sprintf("%g", float64(n)/1e9)
+	case strings.HasSuffix(path, ".File.Mode"):
+		return fmt.Sprintf("%#o", n)
+	}
+	return value.String()
+}
+
+// words are what a stack file calls the fields of the API.
+var words = strings.NewReplacer(
+	"TaskTemplate.ContainerSpec.Image", "image",
+	"TaskTemplate.ContainerSpec.Env[", "environment[",
+	"TaskTemplate.ContainerSpec.Args", "command",
+	"TaskTemplate.ContainerSpec.Command", "entrypoint",
+	"TaskTemplate.ContainerSpec.Mounts[", "volumes[",
+	"TaskTemplate.ContainerSpec.Dir", "working_dir",
+	"TaskTemplate.ContainerSpec.Labels[", "container labels[",
+	"TaskTemplate.ContainerSpec.", "",
+	"TaskTemplate.", "",
+	"Mode.Replicated.Replicas", "replicas",
+	"EndpointSpec.", "",
+	"ConfigName", "version",
+	"SecretName", "version",
+	"NanoCPUs", "cpus",
+	"MemoryBytes", "memory",
+)
+
+var camel = regexp.MustCompile(`([a-z])([A-Z])`)
+
+// fieldName is the path as people know it: only the part outside of brackets is ours to rename.
+func fieldName(path string) string {
+	path = words.Replace(path)
+	head, rest := path, ""
+	if at := strings.IndexByte(path, '['); at >= 0 {
+		end := strings.LastIndexByte(path, ']') + 1
+		head, rest = path[:at], path[at:end]+snake(path[end:])
+	}
+	return snake(head) + rest
+}
+
+func snake(text string) string {
+	return strings.ToLower(camel.ReplaceAllString(text, "${1}_${2}"))
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func union(a, b map[string]string) []string {
+	var keys []string
+	for key := range a {
+		keys = append(keys, key)
+	}
+	for key := range b {
+		if _, ok := a[key]; !ok {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,209 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/swarm"
+)
+
+// CreateService creates a service.
+type CreateService struct {
+	Name string // as in the file
+	Spec swarm.ServiceSpec
+}
+
+func (o CreateService) Line() Line {
+	return Line{Action: Create, Kind: "service", Name: o.Name, Note: image(o.Spec)}
+}
+
+func (o CreateService) Run(ctx context.Context, t Target) error {
+	spec, err := bind(ctx, t.Engine, o.Spec)
+	if err != nil {
+		return fmt.Errorf("create service %s: %w", o.Name, err)
+	}
+	_, err = t.Engine.ServiceCreate(ctx, spec, swarm.ServiceCreateOptions{EncodedRegistryAuth: t.Auth(image(spec))})
+	return wrap("create service "+o.Name, err)
+}
+
+func (o CreateService) Undo() Operation {
+	return RemoveService{Name: o.Name, Before: swarm.Service{Spec: o.Spec}, Note: "this run created it"}
+}
+
+// UpdateService changes a service in place.
+type UpdateService struct {
+	Name    string
+	Before  swarm.Service // as the plan saw it
+	Spec    swarm.ServiceSpec
+	Changes []Change
+	Effect  Effect
+	Tasks   int // that run now
+	// KeepReplicas takes the number of replicas from the swarm at the time of the update.
+	KeepReplicas bool
+	// Restore marks the way back: it overwrites what it finds.
+	Restore bool
+}
+
+func (o UpdateService) Line() Line {
+	note := string(o.Effect)
+	if o.Effect == Restarts {
+		note = fmt.Sprintf("restarts %s, %s", tasks(o.Tasks), updateOrder(o.Spec))
+	}
+	return Line{Action: Update, Kind: "service", Name: o.Name, Note: note, Changes: o.Changes}
+}
+
+// attempts bounds how often an update that lost a race is tried again.
+const attempts = 5
+
+// Run updates the service, from what it is now. Something else may touch it at the same time,
+// swarm-cronjob or a person who scales; Swarm then refuses with "update out of sequence"
+// (moby#39891), which is no reason to bother anybody as long as the spec is still the one that
+// the plan was made for.
+func (o UpdateService) Run(ctx context.Context, t Target) error {
+	var err error
+	for range attempts {
+		if err = o.try(ctx, t); !outOfSequence(err) {
+			break
+		}
+	}
+	return err
+}
+
+func (o UpdateService) try(ctx context.Context, t Target) error {
+	now, _, err := t.Engine.ServiceInspectWithRaw(ctx, o.Before.Spec.Name, swarm.ServiceInspectOptions{})
+	if err != nil {
+		return fmt.Errorf("inspect service %s: %w", o.Name, err)
+	}
+	if err := o.checkUntouched(now); err != nil {
+		return err
+	}
+	spec := o.Spec
+	if o.KeepReplicas {
+		spec.Mode = withReplicas(spec.Mode, replicas(now.Spec))
+	}
+	if spec, err = bind(ctx, t.Engine, spec); err != nil {
+		return fmt.Errorf("update service %s: %w", o.Name, err)
+	}
+	// Swarm restarts its own way back for a task whose credentials differ (swarmkit compares pull
+	// options too): they change only when the tasks change anyway, and go back with the spec.
+	options := swarm.ServiceUpdateOptions{RegistryAuthFrom: swarm.RegistryAuthFromSpec}
+	switch {
+	case o.Restore && now.PreviousSpec != nil:
+		options.RegistryAuthFrom = swarm.RegistryAuthFromPreviousSpec
+	case o.Effect == Restarts:
+		options.EncodedRegistryAuth = t.Auth(image(spec))
+	}
+	spec.TaskTemplate.ForceUpdate = now.Spec.TaskTemplate.ForceUpdate
+	if o.Restore {
+		spec.TaskTemplate.ForceUpdate = o.Spec.TaskTemplate.ForceUpdate
+		if changes, _ := Diff(now.Spec, spec); len(changes) == 0 {
+			return nil // Swarm has rolled back by itself; another update would restart good tasks (moby#43081)
+		}
+	}
+	_, err = t.Engine.ServiceUpdate(ctx, now.ID, now.Version, spec, options)
+	return wrap("update service "+o.Name, err)
+}
+
+// checkUntouched compares what is there with what the plan saw. A number of replicas is the one
+// thing that others change all the time.
+func (o UpdateService) checkUntouched(now swarm.Service) error {
+	if o.Restore || now.Version == o.Before.Version {
+		return nil
+	}
+	seen := o.Before.Spec
+	seen.Mode = withReplicas(seen.Mode, replicas(now.Spec))
+	if changes, _ := Diff(seen, now.Spec); len(changes) > 0 {
+		return &ChangedError{Service: o.Name, Changes: changes}
+	}
+	return nil
+}
+
+func (o UpdateService) Undo() Operation {
+	changes, effect := Diff(o.Spec, o.Before.Spec)
+	return UpdateService{
+		Name: o.Name, Before: o.Before, Spec: o.Before.Spec, Changes: changes, Effect: effect, Tasks: o.Tasks,
+		KeepReplicas: o.KeepReplicas, Restore: true,
+	}
+}
+
+// ReplaceService removes a service and creates it anew: its mode cannot be changed in place.
+type ReplaceService struct {
+	Name    string
+	Before  swarm.Service
+	Spec    swarm.ServiceSpec
+	Changes []Change
+}
+
+func (o ReplaceService) Line() Line {
+	return Line{Action: Replace, Kind: "service", Name: o.Name, Note: "remove and create: a service's mode cannot change in place", Changes: o.Changes}
+}
+
+func (o ReplaceService) Run(ctx context.Context, t Target) error {
+	if err := (RemoveService{Name: o.Name, Before: o.Before}).Run(ctx, t); err != nil {
+		return err
+	}
+	return CreateService{Name: o.Name, Spec: o.Spec}.Run(ctx, t)
+}
+
+func (o ReplaceService) Undo() Operation {
+	return ReplaceService{Name: o.Name, Before: swarm.Service{Spec: o.Spec}, Spec: o.Before.Spec}
+}
+
+// RemoveService removes a service.
+type RemoveService struct {
+	Name   string
+	Before swarm.Service
+	Note   string
+}
+
+func (o RemoveService) Line() Line {
+	return Line{Action: Remove, Kind: "service", Name: o.Name, Note: o.Note}
+}
+
+func (o RemoveService) Run(ctx context.Context, t Target) error {
+	err := t.Engine.ServiceRemove(ctx, o.Before.Spec.Name)
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	return wrap("remove service "+o.Name, err)
+}
+
+func (o RemoveService) Undo() Operation {
+	return CreateService{Name: o.Name, Spec: o.Before.Spec}
+}
+
+// conflict recognises the answer to a creation that somebody else was quicker with.
+func conflict(err error) bool {
+	return cerrdefs.IsConflict(err) || cerrdefs.IsAlreadyExists(err)
+}
+
+func tasks(n int) string {
+	if n == 1 {
+		return "1 task"
+	}
+	return fmt.Sprintf("%d tasks", n)
+}
+
+func updateOrder(spec swarm.ServiceSpec) string {
+	if spec.UpdateConfig == nil || spec.UpdateConfig.Order == "" {
+		return swarm.UpdateOrderStopFirst
+	}
+	return spec.UpdateConfig.Order
+}
+
+// replicas returns the number of replicas, or nil for a service that has none.
+func replicas(spec swarm.ServiceSpec) *uint64 {
+	if spec.Mode.Replicated == nil {
+		return nil
+	}
+	return spec.Mode.Replicated.Replicas
+}
+
+func withReplicas(mode swarm.ServiceMode, n *uint64) swarm.ServiceMode {
+	if mode.Replicated == nil || n == nil {
+		return mode
+	}
+	mode.Replicated = &swarm.ReplicatedService{Replicas: n}
+	return mode
+}

@@ -1,0 +1,138 @@
+// Package probe asks a release from outside whether it serves: on every machine, and that nothing
+// else answers there any more. Swarm's own word, "running", is about processes.
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Question is what is asked, and the answer that is right.
+type Question struct {
+	URL     string
+	Status  int    // 0: any below 400
+	Header  string // when set, must have the value Expect
+	Expect  string
+	Timeout time.Duration // without a right answer for so long, the release has failed
+}
+
+// Error is the last wrong answer.
+type Error struct {
+	URL    string
+	Answer string
+	For    time.Duration
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("probe %s: %s, for %s", e.URL, e.Answer, e.For.Round(time.Second))
+}
+
+const (
+	interval = 200 * time.Millisecond
+	// patience is for one answer.
+	patience = 5 * time.Second
+)
+
+// Prober asks.
+type Prober struct {
+	Transport http.RoundTripper
+	// Report is told when an address begins or ceases to answer rightly.
+	Report func(url string, right bool, answer string)
+}
+
+// Settle returns when all addresses have given nothing but right answers for the settle time.
+func (p Prober) Settle(ctx context.Context, questions []Question, settle time.Duration) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	for _, question := range questions {
+		all.Go(func() {
+			if err := p.settle(ctx, question, settle); err != nil {
+				cancel(err) // the first failure ends the others
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+func (p Prober) settle(ctx context.Context, q Question, settle time.Duration) error {
+	// A connection of its own for each question: one that is kept would go on asking the same proxy
+	// process, while new visitors meet the new one.
+	client := &http.Client{
+		Transport:     p.Transport,
+		Timeout:       patience,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	began := time.Now()
+	var right, wrong time.Time // since when
+	for {
+		answer, err := ask(ctx, client, q)
+		now := time.Now()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil && right.IsZero():
+			right, wrong = now, time.Time{}
+			p.Report(q.URL, true, answer)
+		case err == nil:
+			if now.Sub(right) >= settle {
+				return nil
+			}
+		default:
+			if wrong.IsZero() {
+				wrong, right = now, time.Time{}
+				p.Report(q.URL, false, err.Error())
+			}
+			if now.Sub(wrong) >= q.Timeout || now.Sub(began) >= 4*q.Timeout+settle {
+				return &Error{URL: q.URL, Answer: err.Error(), For: now.Sub(wrong)}
+			}
+		}
+		timer := time.NewTimer(interval)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// ask returns the right answer, or a wrong one as an error.
+func ask(ctx context.Context, client *http.Client, q Question) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, q.URL, nil)
+	if err != nil {
+		return "", err
+	}
+	request.Close = true
+	request.Header.Set("User-Agent", "rollout-probe")
+	response, err := client.Do(request)
+	if err != nil {
+		return "", reason(err)
+	}
+	defer response.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20))
+	answer := "status " + response.Status
+	if q.Header != "" {
+		answer += fmt.Sprintf(", %s %q", q.Header, response.Header.Get(q.Header))
+	}
+	switch {
+	case q.Status != 0 && response.StatusCode != q.Status, q.Status == 0 && response.StatusCode >= 400:
+		return "", errors.New(answer)
+	case q.Header != "" && response.Header.Get(q.Header) != q.Expect:
+		return "", fmt.Errorf("%s, not %q", answer, q.Expect)
+	}
+	return answer, nil
+}
+
+// reason drops the method and address that an error of the client begins with.
+func reason(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}

@@ -1,0 +1,147 @@
+package stack
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Defaults of `x-rollout`.
+const (
+	defaultJobTimeout   = 5 * time.Minute
+	defaultProbeTimeout = 30 * time.Second
+)
+
+// extension reads one `x-rollout` mapping strictly: a key that is not read is an error, since a
+// misspelt `probe` would be a probe that never runs.
+type extension struct {
+	source *source
+	path   string
+	fields map[string]string // scalars, variables expanded
+	nested map[string]*yaml.Node
+	err    error
+}
+
+func (s *source) extension(path string, n *yaml.Node, lookup Lookup) *extension {
+	e := &extension{source: s, path: path, fields: map[string]string{}, nested: map[string]*yaml.Node{}}
+	if n == nil {
+		return e
+	}
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind != yaml.MappingNode {
+		e.err = s.at(path, "must be a mapping")
+		return e
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i].Value, n.Content[i+1]
+		if value.Kind == yaml.ScalarNode {
+			e.fields[key] = expand(value.Value, lookup)
+		} else {
+			e.nested[key] = value
+		}
+	}
+	return e
+}
+
+func (e *extension) fail(key, problem string) {
+	if e.err == nil {
+		e.err = e.source.at(join(e.path, key), problem)
+	}
+}
+
+func (e *extension) text(key string) string {
+	value := e.fields[key]
+	delete(e.fields, key)
+	return value
+}
+
+func (e *extension) duration(key string, fallback time.Duration) time.Duration {
+	text := e.text(key)
+	if text == "" {
+		return fallback
+	}
+	value, err := time.ParseDuration(text)
+	if err != nil || value <= 0 {
+		e.fail(key, "must be a duration like 30s, not "+strconv.Quote(text))
+	}
+	return value
+}
+
+func (e *extension) number(key string, low, high int) int {
+	text := e.text(key)
+	if text == "" {
+		return 0
+	}
+	value, err := strconv.Atoi(text)
+	if err != nil || value < low || value > high {
+		e.fail(key, "must be a number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high)+", not "+strconv.Quote(text))
+	}
+	return value
+}
+
+// choice returns whether the key is there; its value must be the only one there is.
+func (e *extension) choice(key, only string) bool {
+	text, ok := e.fields[key]
+	delete(e.fields, key)
+	if ok && text != only {
+		e.fail(key, "must be "+only+", not "+strconv.Quote(text))
+	}
+	return ok
+}
+
+// close reports the first problem, a key that nobody asked for among them.
+func (e *extension) close() error {
+	var unknown []string
+	for key := range e.fields {
+		unknown = append(unknown, key)
+	}
+	for key := range e.nested {
+		unknown = append(unknown, key)
+	}
+	slices.Sort(unknown)
+	if len(unknown) > 0 {
+		e.fail(unknown[0], "unknown key")
+	}
+	return e.err
+}
+
+// options reads the x-rollout of a service.
+func (s *source) options(service string, lookup Lookup) (Options, error) {
+	path := "services." + service + ".x-rollout"
+	e := s.extension(path, s.node("services", service, "x-rollout"), lookup)
+	options := Options{
+		Job:          e.choice("job", "true"),
+		JobTimeout:   e.duration("timeout", defaultJobTimeout),
+		KeepReplicas: e.choice("replicas", "keep"),
+		Drain:        e.duration("drain", 0),
+	}
+	probe, hasProbe := e.nested["probe"]
+	delete(e.nested, "probe")
+	if err := e.close(); err != nil {
+		return Options{}, err
+	}
+	if !hasProbe {
+		return options, nil
+	}
+	p := s.extension(path+".probe", probe, lookup)
+	options.Probe = &Probe{
+		Port:    uint32(p.number("port", 1, 65535)),
+		Path:    p.text("path"),
+		Status:  p.number("status", 100, 599),
+		Header:  p.text("header"),
+		Expect:  p.text("expect"),
+		Timeout: p.duration("timeout", defaultProbeTimeout),
+	}
+	if options.Probe.Path == "" {
+		options.Probe.Path = "/"
+	}
+	if !strings.HasPrefix(options.Probe.Path, "/") {
+		p.fail("path", "must begin with /")
+	}
+	return options, p.close()
+}

@@ -1,0 +1,78 @@
+package stack
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/docker/cli/cli/compose/loader"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/swarm"
+)
+
+// defaultGrace is Docker's own between SIGTERM and SIGKILL.
+const defaultGrace = 10 * time.Second
+
+// lint names what is legal and will hurt, each with its reason.
+func lint(services []Service, dict map[string]any) []Warning {
+	var out []Warning
+	for _, service := range services {
+		if service.Job {
+			continue
+		}
+		for _, text := range lintService(service) {
+			out = append(out, Warning{Service: service.Name, Text: text})
+		}
+	}
+	for _, key := range loader.GetUnsupportedProperties(dict) {
+		out = append(out, Warning{Text: key + ": a swarm ignores it"})
+	}
+	for _, key := range sorted(loader.GetDeprecatedProperties(dict)) {
+		out = append(out, Warning{Text: key + ": a swarm ignores it"})
+	}
+	return out
+}
+
+func lintService(service Service) []string {
+	var out []string
+	spec := service.Spec
+	container := spec.TaskTemplate.ContainerSpec
+	startFirst := spec.UpdateConfig != nil && spec.UpdateConfig.Order == swarm.UpdateOrderStartFirst
+	hasVolume := slices.ContainsFunc(container.Mounts, func(m mount.Mount) bool { return m.Type == mount.TypeVolume && m.Source != "" })
+	if replicated := spec.Mode.Replicated; replicated != nil && !hasVolume && !startFirst && !oneShot(spec) &&
+		(replicated.Replicas == nil || *replicated.Replicas == 1) {
+		out = append(out, "one replica and stop-first: nothing serves while it is replaced; set update_config.order: start-first or more replicas")
+	}
+	if startFirst && publishesHostPort(spec) {
+		out = append(out, "start-first with a port in host mode: the new task waits for the port that the old one holds, for ever; use stop-first")
+	}
+	if startFirst && hasVolume {
+		out = append(out, "start-first with a named volume: for a while two tasks write to it; use stop-first")
+	}
+	if container.Healthcheck == nil && !oneShot(spec) {
+		out = append(out, "no healthcheck: a task counts as ready when its process exists, and is sent requests before it can answer")
+	}
+	grace := defaultGrace
+	if container.StopGracePeriod != nil {
+		grace = *container.StopGracePeriod
+	}
+	if service.Drain > 0 && grace <= service.Drain {
+		out = append(out, fmt.Sprintf("stop_grace_period %s is not longer than the drain of %s: it is killed while it still serves", grace, service.Drain))
+	}
+	return out
+}
+
+// oneShot tells whether the service is meant to end.
+func oneShot(spec swarm.ServiceSpec) bool {
+	if spec.Mode.ReplicatedJob != nil || spec.Mode.GlobalJob != nil {
+		return true
+	}
+	policy := spec.TaskTemplate.RestartPolicy
+	return policy != nil && policy.Condition == swarm.RestartPolicyConditionNone
+}
+
+func publishesHostPort(spec swarm.ServiceSpec) bool {
+	return spec.EndpointSpec != nil && slices.ContainsFunc(spec.EndpointSpec.Ports, func(p swarm.PortConfig) bool {
+		return p.PublishMode == swarm.PortConfigPublishModeHost
+	})
+}
