@@ -161,5 +161,24 @@ func child(n *yaml.Node, key string) *yaml.Node {
 			return n.Content[i+1]
 		}
 	}
+	return mergedChild(n, key)
+}
+
+// mergedChild finds what a mapping has from another one by `<<`: of several, the first one's.
+func mergedChild(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Tag != "!!merge" {
+			continue
+		}
+		merged := n.Content[i+1]
+		if merged.Kind != yaml.SequenceNode {
+			return child(merged, key)
+		}
+		for _, item := range merged.Content {
+			if found := child(item, key); found != nil {
+				return found
+			}
+		}
+	}
 	return nil
 }
