@@ -21,6 +21,9 @@ type tty struct {
 	lines map[string]*line
 }
 
+// width is for a writer that is no terminal (--progress tty in a log); a terminal has its own.
+const width = 160
+
 // line is a service on the screen.
 type line struct {
 	bar    *mpb.Bar
@@ -31,7 +34,7 @@ type line struct {
 
 func newTTY(w io.Writer, colour bool) *tty {
 	return &tty{
-		pool:   mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh(), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithWidth(24)),
+		pool:   mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh(), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithWidth(width)),
 		colour: colour,
 		lines:  map[string]*line{},
 	}
