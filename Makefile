@@ -105,8 +105,9 @@ clean: ## Remove the images and files that this project built
 
 # One package at a time: each starts machines of its own. CLUSTER_REUSE=1 keeps them for the next run.
 .PHONY: test-cluster
-test-cluster: need-docker ## The tests on three machines: provisioning, rollouts, faults
-	go test -count=1 -p 1 -timeout 60m -v ./tests/cluster/...
+test-cluster: images ## The tests on three machines: provisioning, rollouts, faults
+	@go run ./tests/cmd/sweep
+	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; go test -count=1 -p 1 -timeout 30m -v ./tests/cluster/...
 
 # ---- Checks
 

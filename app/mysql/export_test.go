@@ -51,11 +51,11 @@ type recordedStmt struct {
 	recorder *recorder
 }
 
-func (s *recordedStmt) Query(args []driver.Value) (driver.Rows, error) {
+func (s *recordedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	sent := Statement{SQL: s.query}
 	for _, a := range args {
-		sent.Args = append(sent.Args, a)
+		sent.Args = append(sent.Args, a.Value)
 	}
 	s.recorder.sent = append(s.recorder.sent, sent)
-	return s.Stmt.Query(args)
+	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 }

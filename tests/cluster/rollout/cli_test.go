@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -93,19 +91,4 @@ func (r result) wants(t *testing.T, code int, texts ...string) {
 			t.Errorf("the output lacks %q:\n%s", text, r.all())
 		}
 	}
-}
-
-// variant writes a stack file that differs from the café's, beside it so that its paths hold.
-func variant(t *testing.T, edit func(string) string) string {
-	t.Helper()
-	original, err := os.ReadFile(filepath.Join(engine.Root(), "docker-stack.yml"))
-	must(t, err)
-	edited := edit(string(original))
-	if edited == string(original) {
-		t.Fatal("the edit changes nothing: docker-stack.yml has changed")
-	}
-	edited = strings.ReplaceAll(edited, "file: infra/", "file: "+engine.Root()+"/infra/")
-	path := filepath.Join(t.TempDir(), "docker-stack.yml")
-	must(t, os.WriteFile(path, []byte(edited), 0o600))
-	return path
 }

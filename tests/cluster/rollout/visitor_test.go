@@ -1,7 +1,6 @@
 package rollout_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,39 +8,15 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
 
-// rate is the load on the whole café: a request every 5 ms, reads and reservations by turns, each
-// to the next machine.
-const rate = 200
-
-// maxLoad bounds a load that nobody stops.
-const maxLoad = 5 * time.Minute
-
-// load is requests that go on while a test changes something.
-type load struct {
-	stop context.CancelFunc
-	done chan struct{}
-
-	mu       sync.Mutex
-	requests int
-	failures []failure
-}
-
-type failure struct {
-	at      time.Time
-	machine string
-	what    string
-}
-
 // visitor is a member of staff at one machine's port 80.
 type visitor struct {
-	machine, base string
-	client        *http.Client
-	token         string
+	base   string
+	client *http.Client
+	token  string
 }
 
 var csrf = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
@@ -125,97 +100,6 @@ func (v *visitor) reserve(customer, game string) error {
 const games = 20
 
 func game(n int) string { return fmt.Sprintf("Game %d", n%games) }
-
-// startLoad begins the load; it ends with the test at the latest.
-func startLoad(t *testing.T) *load {
-	t.Helper()
-	var visitors []*visitor
-	for _, m := range swarm.Machines() {
-		v, err := signIn("http://"+m.Port(80), staffName, staffPassword)
-		must(t, err)
-		v.machine = m.Name
-		visitors = append(visitors, v)
-	}
-	ctx, stop := context.WithTimeout(t.Context(), maxLoad)
-	l := &load{stop: stop, done: make(chan struct{})}
-	go l.run(ctx, visitors)
-	t.Cleanup(func() { l.end() })
-	return l
-}
-
-func (l *load) run(ctx context.Context, visitors []*visitor) {
-	defer close(l.done)
-	var under sync.WaitGroup
-	defer under.Wait()
-	tick := time.NewTicker(time.Second / rate)
-	defer tick.Stop()
-	run := random(3)
-	for n := 0; ; n++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		v := visitors[n/2%len(visitors)]
-		under.Go(func() {
-			var err error
-			if n%2 == 0 {
-				_, err = v.get("/games")
-			} else {
-				err = v.reserve(fmt.Sprintf("Guest %s %d", run, n), game(n))
-			}
-			l.note(v.machine, err)
-		})
-	}
-}
-
-func (l *load) note(machine string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.requests++
-	if err != nil {
-		l.failures = append(l.failures, failure{time.Now(), machine, err.Error()})
-	}
-}
-
-func (l *load) end() {
-	l.stop()
-	<-l.done
-}
-
-// dropsNothing ends the load and checks that every request was answered as it should be.
-func (l *load) dropsNothing(t *testing.T) {
-	t.Helper()
-	l.end()
-	t.Logf("%d requests, %d failed", l.requests, len(l.failures))
-	if l.requests < 100 {
-		t.Errorf("only %d requests: the load did not run", l.requests)
-	}
-	for i, f := range l.failures {
-		if i == 5 {
-			break
-		}
-		t.Errorf("%s %s: %s", f.at.Format("15:04:05.000"), f.machine, f.what)
-	}
-	if len(l.failures) > 0 {
-		t.Errorf("%d of %d requests failed", len(l.failures), l.requests)
-	}
-}
-
-// closed is, for each machine, for how long its requests failed and when.
-func (l *load) closed() map[string][2]time.Time {
-	l.end()
-	out := map[string][2]time.Time{}
-	for _, f := range l.failures {
-		span, ok := out[f.machine]
-		if !ok {
-			span[0] = f.at
-		}
-		span[1] = f.at
-		out[f.machine] = span
-	}
-	return out
-}
 
 // releases asks every machine often enough to meet every replica, and returns the releases that answer.
 func releases(t *testing.T) string {
