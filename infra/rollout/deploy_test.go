@@ -375,7 +375,6 @@ func TestDeployFails(t *testing.T) {
 	t.Run("ErrLost: who loses the lock writes nothing more", func(t *testing.T) {
 		in(t, func(t *testing.T, w *world) {
 			w.mustDeploy(t, "1")
-			w.image("2", swarmtest.Image{Unhealthy: true})
 			broken := false
 			w.swarm.Before = func(method string) error {
 				if method == "ServiceUpdate" && !broken {
@@ -384,7 +383,7 @@ func TestDeployFails(t *testing.T) {
 				}
 				return nil
 			}
-			err := w.deploy(t, "2", edit{"replicas: 2", "replicas: 9"}, edit{"failure_action: rollback", "failure_action: continue"})
+			err := w.deploy(t, "2", edit{"      replicas: 2\n", "      replicas: 2\n      placement: {constraints: [node.hostname == moon]}\n"})
 			var failed *rollout.FailedError
 			if !errors.As(err, &failed) || !errors.Is(err, lock.ErrLost) || failed.Restored {
 				t.Fatalf("got %v", err)
