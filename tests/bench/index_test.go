@@ -32,7 +32,7 @@ func BenchmarkIndex(b *testing.B) {
 	defer cancel()
 	server, err := dbtest.Start(ctx)
 	if server != nil {
-		defer server.Stop()
+		b.Cleanup(server.Stop) // after the databases
 	}
 	if err != nil {
 		b.Fatal(err)
