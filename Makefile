@@ -141,7 +141,7 @@ COVER = $(CURDIR)/build/cover
 test: images toolbox ## Every test but the cluster's: unit, integration on a real MySQL, browser; prints the coverage
 	@go run ./tests/cmd/sweep
 	@rm -rf $(COVER) && mkdir -p $(COVER)
-	@trap 'go run ./tests/cmd/sweep' EXIT; TOOLBOX=$(TOOLBOX) PROCESS_COVER=$(COVER) \
+	@trap 'go run ./tests/cmd/sweep' EXIT; PROCESS_COVER=$(COVER) \
 		go test -count=1 -p 2 -timeout 20m -coverpkg=./app/...,./infra/... $(TESTS) -args -test.gocoverdir=$(COVER)
 	@go tool covdata textfmt -i=$(COVER) -o build/cover.out
 	@go tool cover -func build/cover.out | awk '/^total:/ { print "Coverage of app and infra: " $$3 " of statements (at least 85% is asked for)"; exit $$3 + 0 < 85 }'

@@ -46,11 +46,10 @@ func (s *Server) editGameForm(c echo.Context, g cafe.Game) form {
 // postedGame reads the fields of the form.
 func postedGame(c echo.Context) cafe.Game {
 	form := c.Request().PostForm
-	g := cafe.Game{
+	return cafe.Game{
 		Name: form.Get("name"), Shelf: form.Get("shelf"), Copies: number(form.Get("copies")), Version: version(c),
 		MinPlayers: number(form.Get("min_players")), MaxPlayers: number(form.Get("max_players")), Minutes: number(form.Get("minutes")),
 	}
-	return g
 }
 
 func (s *Server) newGame(c echo.Context) error { return s.showForm(c, s.newGameForm(c), nil) }

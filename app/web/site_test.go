@@ -21,8 +21,7 @@ func TestSignIn(t *testing.T) {
 	t.Parallel()
 	t.Run("OKAndBackToWhereOneWas", func(t *testing.T) {
 		s := newSite(t)
-		g := s.game("Azul", 1)
-		_ = g
+		s.game("Azul", 1)
 		b := s.visitor()
 		p := b.get("/games?q=azul")
 		if p.path != "/signin?next=%2Fgames%3Fq%3Dazul" {
