@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
@@ -13,10 +14,12 @@ import (
 	"boardcafe/infra/rollout"
 	"boardcafe/infra/rollout/command"
 
+	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
 )
 
 func main() {
+	logrus.SetOutput(io.Discard) // docker/cli logs what rollout says better, or says otherwise
 	ctx, cancel := context.WithCancelCause(context.Background())
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)

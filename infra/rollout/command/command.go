@@ -3,6 +3,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -140,7 +141,7 @@ func (a *app) stackName() (string, error) {
 		return name, nil
 	}
 	name, err := stack.NameIn(a.file)
-	if os.IsNotExist(err) || err == nil && name == "" {
+	if errors.Is(err, os.ErrNotExist) || err == nil && name == "" {
 		return "", fmt.Errorf("which stack? say --stack NAME, set ROLLOUT_STACK, or write x-rollout: stack: NAME into %s", a.file)
 	}
 	return name, err

@@ -205,6 +205,32 @@ func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 	})
 }
 
+func TestABadFileIsOneLineAndWritesNothing(t *testing.T) {
+	for name, test := range map[string]struct{ text, says string }{
+		"ErrFile/no YAML":          {"services: [\n", ":1: not YAML: "},
+		"ErrFile/unknown key":      {stackFile + "service: {}\n", ":18: service: unknown key"},
+		"ErrFile/unset variable":   {stackFile + "x-more: $MORE\n", ": x-more: variable MORE is not set"},
+		"ErrFile/no such config":   {stackFile + "configs:\n  c:\n    file: ./none\n", ":20: configs.c.file: "},
+		"ErrFile/what Swarm knows": {strings.Replace(stackFile, "replicas: 2", "endpoint_mode: x", 1), ":12: services.app.deploy.endpoint_mode: must be vip or dnsrr"},
+		"ErrFile/lines and colour": {strings.Replace(stackFile, "networks: [inner]", `"a\n\e[31mb": c`, 1), `services.app.a\n\x1b[31mb: unknown key`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t)
+			u := newUser(t, e)
+			write(t, u.file, test.text)
+			for _, command := range []string{"plan --stack cafe", "deploy --stack cafe --yes"} {
+				got := u.run(t, 1, strings.Fields(command)...).err("rollout: "+u.file, test.says)
+				if got.stdout != "" || strings.Count(got.stderr, "\n") != 1 {
+					t.Errorf("want one line of error, got stdout %q, stderr %q", got.stdout, got.stderr)
+				}
+			}
+			if wrote := e.changes(); len(wrote) > 0 {
+				t.Errorf("it wrote %q", wrote)
+			}
+		})
+	}
+}
+
 func TestPlanShowsWhatADeployWouldDo(t *testing.T) {
 	e := newEngine(t)
 	u := newUser(t, e)

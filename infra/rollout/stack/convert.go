@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
@@ -55,7 +56,7 @@ func (f *File) versionConfigs(versions Versions) ([]Object, map[string]types.Con
 	named := map[string]types.ConfigObjConfig{}
 	for _, key := range sorted(f.config.Configs) {
 		config := f.config.Configs[key]
-		object, err := f.object(key, types.FileObjectConfig(config), versions.Configs)
+		object, err := f.object("configs."+key, key, types.FileObjectConfig(config), versions.Configs)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -74,7 +75,7 @@ func (f *File) versionSecrets(versions Versions) ([]Object, map[string]types.Sec
 	named := map[string]types.SecretConfig{}
 	for _, key := range sorted(f.config.Secrets) {
 		secret := f.config.Secrets[key]
-		object, err := f.object(key, types.FileObjectConfig(secret), versions.Secrets)
+		object, err := f.object("secrets."+key, key, types.FileObjectConfig(secret), versions.Secrets)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -89,7 +90,7 @@ func (f *File) versionSecrets(versions Versions) ([]Object, map[string]types.Sec
 }
 
 // object reads what configs and secrets have in common. Its name has no version yet.
-func (f *File) object(key string, config types.FileObjectConfig, external map[string]string) (Object, error) {
+func (f *File) object(path, key string, config types.FileObjectConfig, external map[string]string) (Object, error) {
 	object := Object{Key: key, Name: config.Name, External: config.External.External}
 	if object.External {
 		if current, ok := external[key]; ok {
@@ -100,10 +101,9 @@ func (f *File) object(key string, config types.FileObjectConfig, external map[st
 	if object.Name == "" {
 		object.Name = f.name + "_" + key
 	}
-	object.Labels = map[string]string{LabelNamespace: f.name, LabelKey: key}
-	for name, value := range config.Labels {
-		object.Labels[name] = value
-	}
+	object.Labels = map[string]string{}
+	maps.Copy(object.Labels, config.Labels)
+	maps.Copy(object.Labels, map[string]string{LabelNamespace: f.name, LabelKey: key}) // by them it is found again
 	if config.TemplateDriver != "" {
 		object.Templating = &swarm.Driver{Name: config.TemplateDriver}
 	}
@@ -113,7 +113,7 @@ func (f *File) object(key string, config types.FileObjectConfig, external map[st
 	}
 	data, err := os.ReadFile(config.File)
 	if err != nil {
-		return Object{}, fmt.Errorf("read %s: %s", config.File, readProblem(err))
+		return Object{}, f.source.at(path+".file", config.File+": "+readProblem(err))
 	}
 	object.Data = data
 	return object, nil
@@ -147,10 +147,10 @@ func (f *File) networks(namespace convert.Namespace) []Network {
 
 // located finds the line of the service that an error of the converter names: "service app: …".
 func (f *File) located(err error) error {
-	text := oneLine(err)
+	text := err.Error()
 	if rest, ok := strings.CutPrefix(text, "service "); ok {
 		if name, problem, ok := strings.Cut(rest, ": "); ok {
-			return f.source.at("services."+name, problem)
+			return f.source.locateByWords("services."+name, problem)
 		}
 	}
 	return f.source.at("services", text)

@@ -1,11 +1,14 @@
 package stack
 
 import (
+	"cmp"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
 	"gopkg.in/yaml.v3"
 )
 
@@ -55,9 +58,24 @@ func (e *extension) fail(key, problem string) {
 }
 
 func (e *extension) text(key string) string {
+	if _, ok := e.nested[key]; ok {
+		delete(e.nested, key)
+		e.fail(key, "must be text")
+	}
 	value := e.fields[key]
 	delete(e.fields, key)
 	return value
+}
+
+// mapping returns the mapping at the key, nil when the key is not there.
+func (e *extension) mapping(key string) *yaml.Node {
+	if _, ok := e.fields[key]; ok {
+		delete(e.fields, key)
+		e.fail(key, "must be a mapping")
+	}
+	n := e.nested[key]
+	delete(e.nested, key)
+	return n
 }
 
 func (e *extension) duration(key string, fallback time.Duration) time.Duration {
@@ -86,8 +104,8 @@ func (e *extension) number(key string, low, high int) int {
 
 // choice returns whether the key is there; its value must be the only one there is.
 func (e *extension) choice(key, only string) bool {
-	text, ok := e.fields[key]
-	delete(e.fields, key)
+	_, ok := e.fields[key]
+	text := e.text(key)
 	if ok && text != only {
 		e.fail(key, "must be "+only+", not "+strconv.Quote(text))
 	}
@@ -111,37 +129,48 @@ func (e *extension) close() error {
 }
 
 // options reads the x-rollout of a service.
-func (s *source) options(service string, lookup Lookup) (Options, error) {
+func (s *source) options(service string, lookup Lookup) (options Options, err error) {
 	path := "services." + service + ".x-rollout"
 	e := s.extension(path, s.node("services", service, "x-rollout"), lookup)
-	options := Options{
+	_, hasTimeout := e.fields["timeout"]
+	options = Options{
 		Job:          e.choice("job", "true"),
 		JobTimeout:   e.duration("timeout", defaultJobTimeout),
 		KeepReplicas: e.choice("replicas", "keep"),
 		Drain:        e.duration("drain", 0),
 	}
-	probe, hasProbe := e.nested["probe"]
-	delete(e.nested, "probe")
-	if err := e.close(); err != nil {
-		return Options{}, err
+	probe := e.mapping("probe")
+	if hasTimeout && !options.Job {
+		e.fail("timeout", "is for a job; say how long with: rollout deploy --timeout")
 	}
-	if !hasProbe {
-		return options, nil
+	if err := e.close(); err != nil || probe == nil {
+		return options, err
 	}
-	p := s.extension(path+".probe", probe, lookup)
-	options.Probe = &Probe{
-		Port:    uint32(p.number("port", 1, 65535)),
-		Path:    p.text("path"),
-		Status:  p.number("status", 100, 599),
-		Header:  p.text("header"),
-		Expect:  p.text("expect"),
-		Timeout: p.duration("timeout", defaultProbeTimeout),
+	options.Probe, err = s.probe(path+".probe", probe, lookup)
+	return options, err
+}
+
+// probe reads the question of a probe.
+func (s *source) probe(path string, n *yaml.Node, lookup Lookup) (*Probe, error) {
+	e := s.extension(path, n, lookup)
+	p := &Probe{
+		Port:    uint32(e.number("port", 1, highestPort)),
+		Path:    cmp.Or(e.text("path"), "/"),
+		Status:  e.number("status", 100, 599),
+		Header:  e.text("header"),
+		Expect:  e.text("expect"),
+		Timeout: e.duration("timeout", defaultProbeTimeout),
 	}
-	if options.Probe.Path == "" {
-		options.Probe.Path = "/"
+	if _, err := url.ParseRequestURI(p.Path); err != nil || !strings.HasPrefix(p.Path, "/") {
+		e.fail("path", "must begin with / and be a path, not "+strconv.Quote(p.Path))
 	}
-	if !strings.HasPrefix(options.Probe.Path, "/") {
-		p.fail("path", "must begin with /")
+	switch {
+	case p.Header != "" && !httpguts.ValidHeaderFieldName(p.Header):
+		e.fail("header", strconv.Quote(p.Header)+" is no name of a header")
+	case p.Header != "" && p.Expect == "":
+		e.fail("expect", "is missing or empty; it is what the header must say")
+	case p.Header == "" && p.Expect != "":
+		e.fail("header", "is missing; it is the header that must say what is expected")
 	}
-	return options, p.close()
+	return p, e.close()
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/docker/cli/cli/compose/loader"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/go-connections/nat"
 )
 
 // defaultGrace is Docker's own between SIGTERM and SIGKILL.
@@ -24,11 +25,31 @@ func lint(services []Service, dict map[string]any) []Warning {
 			out = append(out, Warning{Service: service.Name, Text: text})
 		}
 	}
+	out = append(out, lintAddresses(dict)...)
 	for _, key := range loader.GetUnsupportedProperties(dict) {
 		out = append(out, Warning{Text: key + ": a swarm ignores it"})
 	}
 	for _, key := range sorted(loader.GetDeprecatedProperties(dict)) {
 		out = append(out, Warning{Text: key + ": a swarm ignores it"})
+	}
+	return out
+}
+
+// lintAddresses finds ports that a file publishes on one address only. docker/cli has a line of its
+// log for it, and opens the port to everybody.
+func lintAddresses(dict map[string]any) []Warning {
+	var out []Warning
+	services, _ := dict["services"].(map[string]any)
+	for _, name := range sorted(services) {
+		fields, _ := services[name].(map[string]any)
+		ports, _ := fields["ports"].([]any)
+		for _, port := range ports {
+			text, _ := port.(string)
+			mappings, _ := nat.ParsePortSpec(text)
+			if len(mappings) > 0 && mappings[0].Binding.HostIP != "" {
+				out = append(out, Warning{Service: name, Text: "port " + text + ": a swarm ignores the address; it is published on all of the machine's"})
+			}
+		}
 	}
 	return out
 }

@@ -1,16 +1,13 @@
 package stack
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/distribution/reference"
 	"github.com/docker/cli/cli/compose/loader"
 	"github.com/docker/cli/cli/compose/types"
 )
@@ -26,50 +23,46 @@ type File struct {
 	options map[string]Options
 }
 
-// maxServiceName is Swarm's limit, a DNS label.
-const maxServiceName = 63
+var stackName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,30}$`)
 
-var (
-	stackName   = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,30}$`)
-	serviceName = regexp.MustCompile(`^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$`)
-)
+const stackNameRule = "a stack's name has letters, digits, - and _ only, 31 at most"
 
 // Load reads the stack file at path.
 func Load(path, name string, lookup Lookup) (*File, error) {
-	data, err := os.ReadFile(path)
+	source, err := open(path)
 	if err != nil {
-		return nil, &Error{File: path, Problem: readProblem(err)}
+		return nil, err
 	}
-	return Parse(path, data, name, lookup)
+	return source.read(name, lookup)
 }
 
 // Parse reads a stack file whose content is known; paths in it are relative to that of the file.
 func Parse(path string, data []byte, name string, lookup Lookup) (*File, error) {
-	if !stackName.MatchString(name) {
-		return nil, fmt.Errorf("stack name %q: letters, digits, - and _ only, 31 at most", name)
-	}
 	source, err := parse(path, data)
 	if err != nil {
 		return nil, err
 	}
-	if err := source.checkVariables(lookup); err != nil {
+	return source.read(name, lookup)
+}
+
+func (s *source) read(name string, lookup Lookup) (_ *File, err error) {
+	if !stackName.MatchString(name) {
+		return nil, fmt.Errorf("stack name %q: %s", name, stackNameRule)
+	}
+	if err := s.checkVariables(lookup); err != nil {
 		return nil, err
 	}
-	file := &File{name: name, source: source, options: map[string]Options{}}
-	if file.needs, err = source.takeDependencies(); err != nil {
+	file := &File{name: name, source: s, options: map[string]Options{}}
+	if file.needs, err = s.takeDependencies(); err != nil {
 		return nil, err
 	}
 	if err := file.readExtensions(lookup); err != nil {
 		return nil, err
 	}
-	if file.config, err = source.load(lookup); err != nil {
+	if file.config, err = s.load(lookup); err != nil {
 		return nil, err
 	}
 	if err := file.check(); err != nil {
-		return nil, err
-	}
-	// A conversion with made-up versions finds now what it would find later with a swarm at hand.
-	if _, err := file.Stack(Versions{Key: make([]byte, 32)}); err != nil {
 		return nil, err
 	}
 	return file, nil
@@ -82,13 +75,30 @@ func (f *File) readExtensions(lookup Lookup) error {
 	if err := top.close(); err != nil {
 		return err
 	}
+	if err := f.source.checkMisspelt("", f.source.dict); err != nil {
+		return err
+	}
 	services, _ := f.source.dict["services"].(map[string]any)
 	for _, name := range sorted(services) {
+		if err := f.source.checkMisspelt("services."+name, services[name]); err != nil {
+			return err
+		}
 		options, err := f.source.options(name, lookup)
 		if err != nil {
 			return err
 		}
 		f.options[name] = options
+	}
+	return nil
+}
+
+// checkMisspelt finds what was meant to be x-rollout: compose takes every key that begins with x-.
+func (s *source) checkMisspelt(path string, value any) error {
+	fields, _ := value.(map[string]any)
+	for _, key := range sorted(fields) {
+		if key != "x-rollout" && strings.HasPrefix(key, "x-rol") {
+			return s.at(join(path, key), "unknown key; x-rollout?")
+		}
 	}
 	return nil
 }
@@ -102,6 +112,9 @@ func (s *source) load(lookup Lookup) (config *types.Config, err error) {
 		}
 	}()
 	s.acceptComposeSpec()
+	if err := s.checkNames(); err != nil {
+		return nil, err
+	}
 	dir, err := filepath.Abs(filepath.Dir(s.file))
 	if err != nil {
 		return nil, err
@@ -122,14 +135,30 @@ func (s *source) load(lookup Lookup) (config *types.Config, err error) {
 	if located.Key != "" {
 		return nil, located
 	}
-	// The loader says neither where nor, of several services, in which: they are tried one by one.
-	services, _ := s.dict["services"].(map[string]any)
-	for _, name := range sorted(services) {
-		if _, err := loader.Load(details(map[string]any{"services": map[string]any{name: services[name]}}), withEnvironment); err != nil {
-			return nil, s.locateIn("services."+name, err)
+	// The loader says neither where nor, of several parts, in which: they are tried one by one.
+	for _, part := range s.parts() {
+		if _, err := loader.Load(details(part.dict), withEnvironment); err != nil {
+			return nil, s.locateIn(part.path, err)
 		}
 	}
 	return nil, located
+}
+
+// part is a piece of the file that the loader takes by itself.
+type part struct {
+	path string
+	dict map[string]any
+}
+
+func (s *source) parts() []part {
+	var out []part
+	for _, section := range sections {
+		named, _ := s.dict[section].(map[string]any)
+		for _, name := range sorted(named) {
+			out = append(out, part{section + "." + name, map[string]any{section: map[string]any{name: named[name]}}})
+		}
+	}
+	return out
 }
 
 func (l Lookup) value(name string) (string, bool) { return l(name) }
@@ -151,171 +180,4 @@ func (s *source) acceptComposeSpec() {
 			}
 		}
 	}
-}
-
-var (
-	schemaPath    = regexp.MustCompile(`^(\(root\)|[A-Za-z0-9_.-]+) (.+)$`)
-	interpolation = regexp.MustCompile(`^(?:error while interpolating|invalid interpolation format for) ([^:]+): (.+)$`)
-	unknownKey    = regexp.MustCompile(`^Additional property (.+) is not allowed$`)
-	decoding      = regexp.MustCompile(`error decoding '([^']+)': (.+)`)
-)
-
-// locate reads the path out of an error of the loader. Key stays empty where it has none.
-func (s *source) locate(err error) *Error {
-	var forbidden *loader.ForbiddenPropertiesError
-	if errors.As(err, &forbidden) {
-		return s.locateForbidden(forbidden)
-	}
-	text := oneLine(err)
-	if found := interpolation.FindStringSubmatch(text); found != nil {
-		return s.at(strings.ReplaceAll(found[1], ".[]", ""), found[2])
-	}
-	found := schemaPath.FindStringSubmatch(text)
-	if found == nil || (found[1] != "(root)" && s.lines[found[1]] == 0) {
-		return s.at("", text)
-	}
-	path, problem := strings.TrimPrefix(found[1], "(root)"), found[2]
-	if key := unknownKey.FindStringSubmatch(problem); key != nil {
-		return s.at(join(path, key[1]), "unknown key")
-	}
-	return s.at(path, problem)
-}
-
-func (s *source) locateIn(path string, err error) *Error {
-	text := oneLine(err)
-	if found := decoding.FindStringSubmatch(text); found != nil {
-		return s.at(join(path, strings.ToLower(found[1])), found[2])
-	}
-	return s.at(path, text)
-}
-
-func (s *source) locateForbidden(forbidden *loader.ForbiddenPropertiesError) *Error {
-	services, _ := s.dict["services"].(map[string]any)
-	for _, name := range sorted(services) {
-		fields, _ := services[name].(map[string]any)
-		for _, key := range sorted(forbidden.Properties) {
-			if _, ok := fields[key]; ok {
-				return s.at("services."+name+"."+key, forbidden.Properties[key])
-			}
-		}
-	}
-	return s.at("services", forbidden.Error())
-}
-
-// oneLine drops mapstructure's heading: "1 error(s) decoding:\n\n* error decoding …".
-func oneLine(err error) string {
-	text := err.Error()
-	if _, list, ok := strings.Cut(text, "\n* "); ok {
-		text = list
-	}
-	text, _, _ = strings.Cut(text, "\n")
-	return text
-}
-
-// check finds what the schema cannot: references that lead nowhere and names Swarm refuses.
-func (f *File) check() error {
-	if len(f.config.Services) == 0 {
-		return f.source.at("services", "there is no service")
-	}
-	for _, service := range f.config.Services {
-		if err := f.checkService(service); err != nil {
-			return err
-		}
-	}
-	return f.checkFiles()
-}
-
-func (f *File) checkService(service types.ServiceConfig) error {
-	path := "services." + service.Name
-	if full := f.name + "_" + service.Name; len(full) > maxServiceName {
-		return f.source.at(path, fmt.Sprintf("%s has %d characters; a service's name has %d at most", full, len(full), maxServiceName))
-	}
-	if !serviceName.MatchString(service.Name) {
-		return f.source.at(path, "a service's name has letters, digits, - and _ only")
-	}
-	if service.Image == "" {
-		return f.source.at(path+".image", "is missing; a swarm does not build")
-	}
-	if _, err := reference.ParseAnyReference(service.Image); err != nil {
-		return f.source.at(path+".image", fmt.Sprintf("%q: %v", service.Image, err))
-	}
-	for _, name := range sorted(service.Networks) {
-		if _, ok := f.config.Networks[name]; !ok && name != "default" {
-			return f.source.at(path+".networks", "there is no network "+name)
-		}
-	}
-	for _, ref := range service.Secrets {
-		if _, ok := f.config.Secrets[ref.Source]; !ok {
-			return f.source.at(path+".secrets", "there is no secret "+ref.Source)
-		}
-	}
-	for _, ref := range service.Configs {
-		if _, ok := f.config.Configs[ref.Source]; !ok {
-			return f.source.at(path+".configs", "there is no config "+ref.Source)
-		}
-	}
-	for _, volume := range service.Volumes {
-		if volume.Type == "volume" && volume.Source != "" {
-			if _, ok := f.config.Volumes[volume.Source]; !ok {
-				return f.source.at(path+".volumes", "there is no volume "+volume.Source)
-			}
-		}
-	}
-	probe := f.options[service.Name].Probe
-	if probe != nil && probe.Port == 0 && len(service.Ports) == 0 {
-		return f.source.at(path+".x-rollout.probe", "the service publishes no port; name one with port")
-	}
-	return nil
-}
-
-// Limits of Swarm for the data of one object.
-const (
-	maxConfig = 1000*1024 - 1
-	maxSecret = 500*1024 - 1
-)
-
-func (f *File) checkFiles() error {
-	for _, key := range sorted(f.config.Configs) {
-		if err := f.checkFile("configs."+key, types.FileObjectConfig(f.config.Configs[key]), maxConfig); err != nil {
-			return err
-		}
-	}
-	for _, key := range sorted(f.config.Secrets) {
-		secret := f.config.Secrets[key]
-		if secret.Driver != "" {
-			continue
-		}
-		if err := f.checkFile("secrets."+key, types.FileObjectConfig(secret), maxSecret); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *File) checkFile(path string, object types.FileObjectConfig, limit int64) error {
-	if object.External.External {
-		return nil
-	}
-	path += ".file"
-	info, err := os.Stat(object.File)
-	switch {
-	case err != nil:
-		return f.source.at(path, object.File+": "+readProblem(err))
-	case !info.Mode().IsRegular():
-		return f.source.at(path, object.File+": not a file")
-	case info.Size() == 0:
-		return f.source.at(path, object.File+": empty; a swarm stores no empty object")
-	case info.Size() > limit:
-		return f.source.at(path, fmt.Sprintf("%s: %d bytes; a swarm stores %d at most", object.File, info.Size(), limit))
-	}
-	return nil
-}
-
-// readProblem is the operating system's own words, without the path that our message has already.
-func readProblem(err error) string {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
-	}
-	return err.Error()
 }

@@ -1,7 +1,11 @@
 package stack
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,18 +28,49 @@ const maxValues = 100_000
 
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
+// maxFile is more than anybody writes, and less than a device that never ends.
+const maxFile = 10 << 20
+
+// open reads and parses the file at path.
+func open(path string) (*source, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, &Error{File: path, Problem: readProblem(err), Err: err}
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, &Error{File: path, Problem: readProblem(err), Err: err}
+	}
+	if len(data) > maxFile {
+		return nil, &Error{File: path, Problem: "larger than 10 MB: not a stack file"}
+	}
+	return parse(path, data)
+}
+
 func parse(file string, data []byte) (*source, error) {
 	s := &source{file: file, lines: map[string]int{}}
-	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil {
+	var document, next yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(data))
+	switch err := documents.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return nil, &Error{File: file, Problem: "the file is empty"}
+	case err != nil:
 		return nil, s.syntax(err)
 	}
-	if len(document.Content) == 0 {
-		return nil, &Error{File: file, Problem: "the file is empty"}
+	switch err := documents.Decode(&next); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		return nil, s.syntax(err)
+	case next.Content[0].Tag != "!!null":
+		return nil, &Error{File: file, Line: next.Content[0].Line, Problem: "a second document begins here; a stack file has one"}
 	}
 	s.root = document.Content[0]
 	if s.root.Kind != yaml.MappingNode {
 		return nil, &Error{File: file, Line: s.root.Line, Problem: "must be a mapping with services, networks, …"}
+	}
+	if err := s.checkKeys(s.root, ""); err != nil {
+		return nil, err
 	}
 	dict, err := loader.ParseYAML(data) // also refuses aliases that explode
 	if err != nil {
@@ -47,6 +82,62 @@ func parse(file string, data []byte) (*source, error) {
 		return nil, &Error{File: file, Problem: "more than " + strconv.Itoa(maxValues) + " values"}
 	}
 	return s, nil
+}
+
+// checkKeys finds keys that are no text, for which the loader has only words about Go, and merges of
+// what cannot be merged, for which the parser has no line.
+func (s *source) checkKeys(n *yaml.Node, path string) *Error {
+	for i, item := range n.Content {
+		child := path
+		switch {
+		case n.Kind == yaml.SequenceNode:
+			child = join(path, strconv.Itoa(i))
+		case n.Kind == yaml.MappingNode && i%2 == 0:
+			if item.Kind == yaml.AliasNode {
+				item = item.Alias
+			}
+			if problem := keyProblem(item, n.Content[i+1]); problem != "" {
+				return &Error{File: s.file, Line: n.Content[i].Line, Key: path, Problem: problem}
+			}
+			continue
+		case n.Kind == yaml.MappingNode && n.Content[i-1].Tag != "!!merge":
+			child = join(path, n.Content[i-1].Value)
+		}
+		if err := s.checkKeys(item, child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func keyProblem(key, value *yaml.Node) string {
+	switch {
+	case key.Kind != yaml.ScalarNode:
+		return "a key must be text"
+	case key.Tag == "!!merge" && !mergeable(value):
+		return "<< takes a mapping, or a list of mappings"
+	case key.Tag != "!!merge" && key.Tag != "!!str":
+		return fmt.Sprintf("the key %s must be text; put it in quotes", key.Value)
+	}
+	return ""
+}
+
+func mergeable(n *yaml.Node) bool {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind != yaml.SequenceNode {
+		return n.Kind == yaml.MappingNode
+	}
+	for _, item := range n.Content {
+		if item.Kind == yaml.AliasNode {
+			item = item.Alias
+		}
+		if item.Kind != yaml.MappingNode {
+			return false
+		}
+	}
+	return true
 }
 
 // walk visits every value in the order of the file, aliases where they are used.

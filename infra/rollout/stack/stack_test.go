@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"boardcafe/infra/rollout/stack"
 )
@@ -242,7 +244,110 @@ func TestAWrongFileIsRefusedWithItsLineAndKey(t *testing.T) {
 		{"BadDrain", "services:\n  a:\n    image: a\n    x-rollout:\n      drain: -1s\n", `s.yml:5: services.a.x-rollout.drain: must be a duration like 30s, not "-1s"`},
 		{"ProbePortTooHigh", "services:\n  a:\n    image: a\n    x-rollout:\n      probe:\n        port: 65536\n", `s.yml:6: services.a.x-rollout.probe.port: must be a number from 1 to 65535, not "65536"`},
 		{"ProbePathWithoutSlash", "services:\n  a:\n    image: a\n    x-rollout:\n      probe: {port: 80, path: up}\n", "s.yml:5: services.a.x-rollout.probe.path: must begin with /"},
-		{"ProbeWithoutPort", "services:\n  a:\n    image: a\n    x-rollout:\n      probe: {path: /}\n", "s.yml:5: services.a.x-rollout.probe: the service publishes no port"},
+		{"ProbeWithoutPort", "services:\n  a:\n    image: a\n    x-rollout:\n      probe: {path: /}\n", "s.yml:5: services.a.x-rollout.probe: the service publishes no fixed port"},
+		{"NotUTF8", "services:\n  app: {image: caf\xe9}\n", "s.yml:*: not YAML: "},
+		{"Binary", "\x7fELF\x00\x01\x02\xff", "s.yml:1: not YAML: "},
+		{"Comment", "# nothing\n", "s.yml: the file is empty"},
+		{"Null", "~\n", "s.yml:1: must be a mapping"},
+		{"TwoDocuments", "services:\n  app: {image: a}\n---\nservices: {}\n", "s.yml:4: a second document begins here"},
+		{"SecondDocumentIsNoYAML", "services:\n  app: {image: a}\n---\n[\n", "s.yml:*: not YAML: "},
+		{"AliasOfItself", "x: &x [*x]\n", "s.yml:1: not YAML: anchor 'x' value contains itself"},
+		{"AliasesThatExplode", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n", "s.yml:1: not YAML: document contains excessive aliasing"},
+		{"DeepAsNobodyWrites", "services: " + strings.Repeat("[", 20_000), "s.yml:1: not YAML: exceeded max depth"},
+		{"NumberAsKey", "services:\n  app:\n    image: a\n    labels:\n      5: x\n", "s.yml:5: services.app.labels: the key 5 must be text; put it in quotes"},
+		{"NullAsKey", "services:\n  ~: {image: a}\n", "s.yml:2: services: the key ~ must be text"},
+		{"ListAsKey", "services:\n  ? [a]\n  : {image: a}\n", "s.yml:2: services: a key must be text"},
+		{"MergeOfText", "services:\n  app:\n    <<: base\n", "s.yml:3: services.app: << takes a mapping"},
+		{"MergeOfAListOfTexts", "x-base: &base [a]\nservices:\n  app:\n    <<: *base\n", "s.yml:4: services.app: << takes a mapping"},
+		{"UnknownAnchor", "services:\n  app:\n    <<: *base\n", "s.yml:*: not YAML: unknown anchor 'base'"},
+		{"NoServicesAtAll", "version: '3.9'\n", "s.yml:1: services: there is no service"},
+		{"ServicesAreAList", "services: [app]\n", "s.yml:1: services: must be a mapping"},
+		{"ServiceIsNothing", "services:\n  app:\n", "s.yml:2: services.app: must be a mapping"},
+		{"OldVersion", "version: '2'\nservices: {a: {image: a}}\n", "s.yml:1: version: unsupported Compose file version: 2; write 3.13"},
+		{"VersionIsANumber", "version: 3.8\nservices: {a: {image: a}}\n", "s.yml:1: version: must be a string"},
+		{"NameWithASpace", "services: {a: {image: a}}\nconfigs:\n  'my conf': {file: ./app.conf}\n", "s.yml:3: configs.my conf: a name has"},
+		{"NameWithALineBreak", "services:\n  \"a\\nb\": {image: a}\n", `s.yml:2: services.a\nb: a name has`},
+		{"KeyWithALineBreak", "services:\n  a:\n    image: a\n    \"im\\nage\": b\n", `s.yml:4: services.a.im\nage: unknown key`},
+		{"KeyWithAnEscape", "services:\n  a:\n    image: a\n    \"\\e[31m\": b\n", `s.yml:4: services.a.\x1b[31m: unknown key`},
+		{"WindowsLines", "services:\r\n  a:\r\n    image: a\r\n    imgae: b\r\n", "s.yml:4: services.a.imgae: unknown key"},
+		{"ImageIsEmpty", "services:\n  a:\n    image: ''\n", "s.yml:3: services.a.image: is missing"},
+		{"ImageWithoutTagAfterColon", "services:\n  a:\n    image: 'app:'\n", `s.yml:3: services.a.image: "app:": invalid reference format`},
+		{"ImageInCapitals", "services:\n  a:\n    image: reg/App\n", `s.yml:3: services.a.image: "reg/App": invalid reference format: repository name`},
+		{"ImageIsAnIdentifier", "services:\n  a:\n    image: " + strings.Repeat("ab", 32) + "\n", "s.yml:3: services.a.image: *cannot specify 64-byte hexadecimal strings"},
+		{"VariableInADefault", "services:\n  a:\n    image: a:${A:-${TAG}}\n", "s.yml:3: services.a.image: a default cannot hold another variable"},
+		{"VariableThatNeverEnds", "services:\n  a:\n    image: a:${TAG\n", "s.yml:3: services.a.image: a $ that begins no variable"},
+		{"RequiredVariableOfTwoLines", "services:\n  a:\n    image: \"${V:?one\\ntwo}\"\n", `s.yml:3: services.a.image: variable V is required: one\ntwo`},
+		{"Extends", "services:\n  a:\n    image: a\n    extends: b\n", "s.yml:4: services.a.extends: "},
+		{"Memory", "services:\n  a:\n    image: a\n    deploy:\n      resources:\n        limits:\n          memory: lots\n", "s.yml:7: services.a.deploy.resources.limits.memory: invalid size: 'lots'"},
+		{"LittleMemory", "services:\n  a:\n    image: a\n    deploy:\n      resources:\n        reservations:\n          memory: 1M\n", "s.yml:7: services.a.deploy.resources.reservations.memory: must be at least 4M"},
+		{"CPUs", "services:\n  a:\n    image: a\n    deploy:\n      resources: {limits: {cpus: two}}\n", "s.yml:5: services.a.deploy.resources: failed to parse two"},
+		{"FewCPUs", "services:\n  a:\n    image: a\n    deploy:\n      resources: {limits: {cpus: '0.0001'}}\n", "s.yml:5: services.a.deploy.resources.limits.cpus: must be at least 0.001"},
+		{"Mode", "services:\n  a:\n    image: a\n    deploy:\n      mode: sometimes\n", "s.yml:5: services.a.deploy.mode: Unknown mode: sometimes"},
+		{"ReplicasOfAGlobalService", "services:\n  a:\n    image: a\n    deploy:\n      mode: global\n      replicas: 2\n", "s.yml:6: services.a.deploy.replicas: replicas can only be used"},
+		{"NegativeReplicas", "services:\n  a:\n    image: a\n    deploy:\n      replicas: -1\n", "s.yml:5: services.a.deploy.replicas: "},
+		{"NegativeRetries", "services:\n  a:\n    image: a\n    healthcheck:\n      test: x\n      retries: -1\n", "s.yml:6: services.a.healthcheck.retries: "},
+		{"UpdateOrder", "services:\n  a:\n    image: a\n    deploy:\n      update_config:\n        order: backwards\n", "s.yml:6: services.a.deploy.update_config.order: must be one of the following"},
+		{"UpdateFailureAction", "services:\n  a:\n    image: a\n    deploy:\n      update_config:\n        failure_action: panic\n", `s.yml:6: services.a.deploy.update_config.failure_action: must be pause or continue or rollback, not "panic"`},
+		{"RollbackOfARollback", "services:\n  a:\n    image: a\n    deploy:\n      rollback_config:\n        failure_action: rollback\n", "s.yml:6: services.a.deploy.rollback_config.failure_action: must be pause or continue, not"},
+		{"FailureRatio", "services:\n  a:\n    image: a\n    deploy:\n      update_config:\n        max_failure_ratio: 2\n", "s.yml:6: services.a.deploy.update_config.max_failure_ratio: must be from 0 to 1"},
+		{"NegativeMonitor", "services:\n  a:\n    image: a\n    deploy:\n      update_config:\n        monitor: -5s\n", "s.yml:6: services.a.deploy.update_config.monitor: must not be negative"},
+		{"UpdateOfASwarmJob", "services:\n  a:\n    image: a\n    deploy:\n      mode: replicated-job\n      update_config: {parallelism: 1}\n", "s.yml:6: services.a.deploy.update_config: a job is never updated"},
+		{"RestartCondition", "services:\n  a:\n    image: a\n    deploy:\n      restart_policy:\n        condition: maybe\n", `s.yml:6: services.a.deploy.restart_policy.condition: must be none or on-failure or any, not "maybe"`},
+		{"NegativeRestartDelay", "services:\n  a:\n    image: a\n    deploy:\n      restart_policy:\n        delay: -1s\n", "s.yml:6: services.a.deploy.restart_policy.delay: must not be negative"},
+		{"Restart", "services:\n  a:\n    image: a\n    restart: sometimes\n", "s.yml:4: services.a.restart: unknown restart policy"},
+		{"Constraint", "services:\n  a:\n    image: a\n    deploy:\n      placement:\n        constraints:\n          - node.role=manager\n", `s.yml:7: services.a.deploy.placement.constraints.0: "node.role=manager": constraint expected one operator`},
+		{"NegativeGrace", "services:\n  a:\n    image: a\n    stop_grace_period: -5s\n", "s.yml:4: services.a.stop_grace_period: must not be negative"},
+		{"HealthcheckTest", "services:\n  a:\n    image: a\n    healthcheck:\n      test: [curl, localhost]\n", `s.yml:5: services.a.healthcheck.test: begins with "curl"; it must be CMD`},
+		{"HealthcheckAndNone", "services:\n  a:\n    image: a\n    healthcheck: {test: x, disable: true}\n", "s.yml:4: services.a.healthcheck: test and disable"},
+		{"HealthcheckInterval", "services:\n  a:\n    image: a\n    healthcheck:\n      test: x\n      interval: 1us\n", "s.yml:6: services.a.healthcheck.interval: must be at least 1ms"},
+		{"TargetPortTooHigh", "services:\n  a:\n    image: a\n    ports:\n      - {target: 99999}\n", "s.yml:5: services.a.ports.0: the target 99999 must be a port"},
+		{"PublishedPortTooHigh", "services:\n  a:\n    image: a\n    ports:\n      - {target: 80, published: 70000}\n", "s.yml:5: services.a.ports.0: the published 70000 must be a port"},
+		{"PortIsNoNumber", "services:\n  a:\n    image: a\n    ports:\n      - {target: 80, published: x}\n", "s.yml:5: services.a.ports.0.published: must be an integer"},
+		{"PortMode", "services:\n  a:\n    image: a\n    ports:\n      - {target: 80, published: 80, mode: hots}\n", `s.yml:5: services.a.ports.0.mode: must be ingress or host, not "hots"`},
+		{"PortProtocol", "services:\n  a:\n    image: a\n    ports:\n      - {target: 80, published: 80, protocol: http}\n", `s.yml:5: services.a.ports.0.protocol: must be tcp or udp or sctp, not "http"`},
+		{"PortTwiceInAService", "services:\n  a:\n    image: a\n    ports:\n      - 80:80\n      - 80:81\n", "s.yml:6: services.a.ports.1: 80/tcp is published twice"},
+		{"PortTwiceInTheStack", "services:\n  a: {image: a, ports: ['80:80']}\n  b: {image: a, ports: ['80:81']}\n", "s.yml:3: services.b.ports.0: 80/tcp is published by a already"},
+		{"MeshPortWithoutMesh", "services:\n  a:\n    image: a\n    deploy: {endpoint_mode: dnsrr}\n    ports:\n      - 80:80\n", "s.yml:6: services.a.ports.0: endpoint_mode dnsrr has no routing mesh"},
+		{"EndpointMode", "services:\n  a:\n    image: a\n    deploy: {endpoint_mode: mesh}\n", `s.yml:4: services.a.deploy.endpoint_mode: must be vip or dnsrr, not "mesh"`},
+		{"VolumeWithoutTarget", "services:\n  a:\n    image: a\n    volumes:\n      - {type: volume, source: v}\nvolumes: {v: {}}\n", "s.yml:5: services.a.volumes.0: the target \"\" must be an absolute path"},
+		{"VolumeOnARelativePath", "services:\n  a:\n    image: a\n    volumes:\n      - v:data\nvolumes: {v: {}}\n", "s.yml:5: services.a.volumes.0: the target \"v:data\" must be an absolute path"},
+		{"TwoVolumesOnOnePath", "services:\n  a:\n    image: a\n    volumes:\n      - one:/data\n      - two:/data\nvolumes: {one: {}, two: {}}\n", "s.yml:6: services.a.volumes.1: another volume is mounted on /data"},
+		{"VolumeType", "services:\n  a:\n    image: a\n    volumes:\n      - {type: disk, target: /data}\n", "s.yml:4: services.a.volumes: volume type must be"},
+		{"ExternalVolumeWithDriver", "services: {a: {image: a}}\nvolumes:\n  v: {external: true, driver: local}\n", "s.yml:3: volumes.v: conflicting parameters"},
+		{"Nameserver", "services:\n  a:\n    image: a\n    dns: [resolver]\n", `s.yml:4: services.a.dns.0: "resolver" is no address`},
+		{"ExtraHost", "services:\n  a:\n    image: a\n    extra_hosts: [db]\n", `s.yml:4: services.a.extra_hosts.0: "db" must be NAME:ADDRESS`},
+		{"Command", "services:\n  a:\n    image: a\n    command: say \"hello\n", "s.yml:4: services.a.command: "},
+		{"EnvFile", "services:\n  a:\n    image: a\n    env_file: ./none.env\n", "s.yml:4: services.a.env_file: " + dir + "/none.env: no such file"},
+		{"CredentialSpec", "services:\n  a:\n    image: a\n    credential_spec: {file: x, registry: y}\n", "s.yml:4: services.a.credential_spec: invalid credential spec"},
+		{"TwoConfigsOnOnePath", "services:\n  a:\n    image: a\n    configs: [{source: c, target: /x}, {source: d, target: /x}]\nconfigs: {c: {file: ./app.conf}, d: {file: ./app.conf}}\n", "s.yml:4: services.a.configs: duplicate config target"},
+		{"ConfigWithoutFile", "services: {a: {image: a}}\nconfigs:\n  c: {}\n", "s.yml:3: configs.c: needs file, or external: true"},
+		{"ExternalConfigWithFile", "services: {a: {image: a}}\nconfigs:\n  c:\n    external: true\n    file: ./app.conf\n", "s.yml:5: configs.c.file: an external one has no file"},
+		{"ConfigTemplating", "services: {a: {image: a}}\nconfigs:\n  c:\n    file: ./app.conf\n    template_driver: jinja\n", "s.yml:5: configs.c.template_driver: must be golang"},
+		{"ConfigName", "services: {a: {image: a}}\nconfigs:\n  c: {file: ./app.conf, name: 'a b'}\n", "s.yml:3: configs.c: a b_*: a name has letters"},
+		{"LongExternalSecret", "services: {a: {image: a}}\nsecrets:\n  s: {external: true, name: " + strings.Repeat("s", 65) + "}\n", "s.yml:3: secrets.s: s*and 64 at most"},
+		{"SecretOfTheEnvironment", "services: {a: {image: a}}\nsecrets:\n  s: {environment: S}\n", "s.yml:3: secrets.s.environment: unknown key"},
+		{"LongNetworkName", "services: {a: {image: a}}\nnetworks:\n  " + long + ": {}\n", "s.yml:3: networks." + long + ": cafe_" + long + ": a network's name has"},
+		{"NetworkName", "services: {a: {image: a}}\nnetworks:\n  n: {name: a.b}\n", "s.yml:3: networks.n.name: a.b: a network's name has"},
+		{"Subnet", "services: {a: {image: a}}\nnetworks:\n  n:\n    ipam:\n      config:\n        - subnet: 10.0.0.0\n", `s.yml:6: networks.n.ipam.config.0.subnet: "10.0.0.0" must be like 10.1.0.0/24`},
+		{"ExtensionMisspelt", "services:\n  a:\n    image: a\n    x-rolout: {job: true}\n", "s.yml:4: services.a.x-rolout: unknown key; x-rollout?"},
+		{"ExtensionMisspeltAtTheTop", "x-rollouts: {stack: a}\nservices: {a: {image: a}}\n", "s.yml:1: x-rollouts: unknown key; x-rollout?"},
+		{"ReleaseIsAList", "services: {a: {image: a}}\nx-rollout:\n  release: [v1]\n", "s.yml:3: x-rollout.release: must be text"},
+		{"TimeoutWithoutJob", "services:\n  a:\n    image: a\n    x-rollout:\n      timeout: 5m\n", "s.yml:5: services.a.x-rollout.timeout: is for a job"},
+		{"JobTimeoutWithoutUnit", "services:\n  a:\n    image: a\n    x-rollout:\n      job: true\n      timeout: 5\n", `s.yml:6: services.a.x-rollout.timeout: must be a duration like 30s, not "5"`},
+		{"JobWithProbe", "services:\n  a:\n    image: a\n    x-rollout:\n      job: true\n      probe: {port: 80}\n", "s.yml:6: services.a.x-rollout.probe: a job ends"},
+		{"JobWithReplicas", "services:\n  a:\n    image: a\n    x-rollout:\n      job: true\n      replicas: keep\n", "s.yml:6: services.a.x-rollout.replicas: a job runs once"},
+		{"JobWithDrain", "services:\n  a:\n    image: a\n    x-rollout:\n      job: true\n      drain: 5s\n", "s.yml:6: services.a.x-rollout.drain: a job ends by itself"},
+		{"Replicas", "services:\n  a:\n    image: a\n    x-rollout:\n      replicas: 3\n", `s.yml:5: services.a.x-rollout.replicas: must be keep, not "3"`},
+		{"ReplicasIsAList", "services:\n  a:\n    image: a\n    x-rollout:\n      replicas: [keep]\n", "s.yml:5: services.a.x-rollout.replicas: must be text"},
+		{"KeepReplicasOfAGlobalService", "services:\n  a:\n    image: a\n    deploy: {mode: global}\n    x-rollout:\n      replicas: keep\n", "s.yml:6: services.a.x-rollout.replicas: a service of mode global"},
+		{"ProbeIsText", "services:\n  a:\n    image: a\n    x-rollout:\n      probe: /readyz\n", "s.yml:5: services.a.x-rollout.probe: must be a mapping"},
+		{"ProbeIsNothing", "services:\n  a:\n    image: a\n    x-rollout:\n      probe:\n", "s.yml:5: services.a.x-rollout.probe: must be a mapping"},
+		{"ProbeStatus", "services:\n  a:\n    image: a\n    x-rollout:\n      probe: {port: 80, status: 42}\n", `s.yml:5: services.a.x-rollout.probe.status: must be a number from 100 to 599, not "42"`},
+		{"ProbePathIsNone", "services:\n  a:\n    image: a\n    x-rollout:\n      probe: {port: 80, path: '/%zz'}\n", "s.yml:5: services.a.x-rollout.probe.path: must begin with / and be a path"},
+		{"ProbeHeaderIsNone", "services:\n  a:\n    image: a\n    x-rollout:\n      probe: {port: 80, header: 'X Y', expect: z}\n", `s.yml:5: services.a.x-rollout.probe.header: "X Y" is no name of a header`},
+		{"ProbeHeaderWithoutExpect", "services:\n  a:\n    image: a\n    x-rollout:\n      probe: {port: 80, header: X-Release, expect: \"${EMPTY}\"}\n", "s.yml:5: services.a.x-rollout.probe.expect: is missing or empty"},
+		{"ProbeExpectWithoutHeader", "services:\n  a:\n    image: a\n    x-rollout:\n      probe: {port: 80, expect: v1}\n", "s.yml:5: services.a.x-rollout.probe.header: is missing"},
+		{"ProbeOfARandomPort", "services:\n  a:\n    image: a\n    ports: ['80']\n    x-rollout: {probe: {path: /}}\n", "s.yml:5: services.a.x-rollout.probe: the service publishes no fixed port"},
 	} {
 		t.Run("Err"+c.name, func(t *testing.T) {
 			t.Parallel()
@@ -255,9 +360,7 @@ func TestAWrongFileIsRefusedWithItsLineAndKey(t *testing.T) {
 				t.Errorf("got a %T, want a *stack.Error", err)
 			}
 			got := strings.TrimPrefix(err.Error(), dir+"/")
-			if strings.Contains(got, "\n") {
-				t.Errorf("more than one line: %q", got)
-			}
+			mustBeALine(t, got)
 			if !matches(got, c.want) {
 				t.Errorf("got  %s\nwant %s…", got, c.want)
 			}
@@ -279,6 +382,14 @@ func TestAWrongFileIsRefusedWithItsLineAndKey(t *testing.T) {
 			}
 		}
 	})
+}
+
+// mustBeALine checks that a message is one line, short enough to be read, without what a terminal obeys.
+func mustBeALine(t *testing.T, message string) {
+	t.Helper()
+	if !utf8.ValidString(message) || strings.ContainsFunc(message, unicode.IsControl) || len(message) > 8_000 {
+		t.Errorf("no line to print: %.500q", message)
+	}
 }
 
 // matches compares the beginning of a text; a * stands for anything.
@@ -330,12 +441,37 @@ func TestLoadReadsAFile(t *testing.T) {
 			}
 		}
 	})
+	t.Run("ErrLarge", func(t *testing.T) {
+		if _, err := stack.Load("/dev/zero", "cafe", testEnvironment); err == nil || err.Error() != "/dev/zero: larger than 10 MB: not a stack file" {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("ErrFolder", func(t *testing.T) {
+		dir := t.TempDir()
+		if _, err := stack.Load(dir, "cafe", testEnvironment); err == nil || err.Error() != dir+": is a directory" {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("ErrNameIn", func(t *testing.T) {
+		for text, want := range map[string]string{
+			"x-rollout: {stack: [cafe]}":      ":1: x-rollout.stack: must be the stack's name",
+			"x-rollout: {stack: \"${NAME}\"}": `:1: x-rollout.stack: "${NAME}": a stack's name has letters`,
+		} {
+			bad := filepath.Join(t.TempDir(), "bad.yml")
+			if err := os.WriteFile(bad, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stack.NameIn(bad); err == nil || !strings.HasPrefix(err.Error(), bad+want) {
+				t.Errorf("%s: got %v", text, err)
+			}
+		}
+	})
 	t.Run("ErrNameInNoYAML", func(t *testing.T) {
 		bad := filepath.Join(t.TempDir(), "bad.yml")
 		if err := os.WriteFile(bad, []byte("x-rollout: [\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := stack.NameIn(bad); err == nil || !strings.HasPrefix(err.Error(), bad+": ") {
+		if _, err := stack.NameIn(bad); err == nil || !strings.HasPrefix(err.Error(), bad+":1: not YAML: ") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -383,6 +519,7 @@ func TestTheLintNamesWhatWillHurt(t *testing.T) {
 		{"StartFirstVolume", "  a:\n    image: a\n    volumes: ['files:/v']\n    deploy: {update_config: {order: start-first}}\n" + healthy, "a: start-first with a named volume"},
 		{"GraceShorterThanDrain", "  a:\n    image: a\n    deploy: {replicas: 2}\n    x-rollout: {drain: 10s}\n" + healthy, "a: stop_grace_period 10s is not longer than the drain of 10s"},
 		{"Unsupported", "  a:\n    image: a\n    privileged: true\n    deploy: {replicas: 2}\n" + healthy, ": privileged: a swarm ignores it"},
+		{"AddressOfAPort", "  a:\n    image: a\n    ports: ['127.0.0.1:80:80']\n    deploy: {replicas: 2}\n" + healthy, "a: port 127.0.0.1:80:80: a swarm ignores the address"},
 		{"Deprecated", "  a:\n    image: a\n    container_name: x\n    deploy: {replicas: 2}\n" + healthy, ": container_name: a swarm ignores it"},
 		{"OneShotIsFine", "  a:\n    image: a\n    deploy: {restart_policy: {condition: none}}\n", ""},
 		{"SwarmJobIsFine", "  a:\n    image: a\n    deploy: {mode: replicated-job}\n", ""},
@@ -435,15 +572,27 @@ func TestAnchorsAndMergesCountWhereTheyAreUsed(t *testing.T) {
 	})
 }
 
-func FuzzParseNeverPanics(f *testing.F) {
-	for _, seed := range []string{whole, "", "services:", "services: {a: {image: a, depends_on: {b: }}}", "a: &a [*a]", "services: {a: {ports: ['1-0:1']}}", "x-rollout: {<<: 5}", "services: {? [a] : b}"} {
+// FuzzLoad: every file is either a stack or one line that says what is wrong.
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{
+		whole, "", "services:", "services: {a: {image: a, depends_on: {b: }}}", "a: &a [*a]", "services: {a: {ports: ['1-0:1']}}",
+		"x-rollout: {<<: 5}", "services: {? [a] : b}", "services: {a: {image: a, networks: {n: }}}\nnetworks: {n: {ipam: {config: [{subnet: 10.0.0.0/8}]}}}",
+		"services: {a: {image: a, deploy: {mode: global-job, resources: {limits: {cpus: '1e-9'}}}}}", "services: {a: {image: a}}\n---\n",
+		"services: {a: {image: \"a\\n${TAG:?b}\", secrets: [s], configs: [{source: c, mode: 0400}]}}\nsecrets: {s: {file: ./password}}\nconfigs: {c: {file: ./app.conf}}",
+		"services: {a: {image: a, x-rollout: {probe: {port: 80, header: h, expect: e}}, extra_hosts: {a: b}, ulimits: {nofile: {soft: 1, hard: 2}}}}",
+		"services: {a: {image: a, volumes: [{type: bind, source: ~, target: /a}, 'a:/b:z'], healthcheck: {test: x, interval: 1h}, sysctls: [a=b], restart: on-failure:x}}",
+	} {
 		f.Add(seed)
 	}
-	path := filepath.Join(folder(f), "s.yml")
+	dir := folder(f)
 	f.Fuzz(func(t *testing.T, text string) {
-		file, err := stack.Parse(path, []byte(text), "cafe", testEnvironment)
-		if (file == nil) == (err == nil) {
-			t.Errorf("got %v, %v", file, err)
+		file, err := stack.Parse(filepath.Join(dir, "s.yml"), []byte(text), "cafe", testEnvironment)
+		if err != nil {
+			mustBeALine(t, err.Error())
+			return
+		}
+		if _, err := file.Stack(versions()); err != nil {
+			t.Errorf("the file is good, its stack is not: %v", err)
 		}
 	})
 }

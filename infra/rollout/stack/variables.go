@@ -42,6 +42,9 @@ func checkString(text string, lookup Lookup) (problem string) {
 		if name == "" {
 			return "a $ that begins no variable; write $$ for a dollar sign"
 		}
+		if strings.Contains(name, "${") {
+			return "a default cannot hold another variable"
+		}
 		if strings.ContainsAny(name, "?-") {
 			if _, err := template.Substitute(match[0], template.Mapping(lookup)); err != nil {
 				variable, text, _ := strings.Cut(name, "?")

@@ -17,9 +17,6 @@ type Versions struct {
 	Secrets, Configs map[string]string
 }
 
-// maxObjectName is Swarm's limit for the name of a config or secret.
-const maxObjectName = 64
-
 // SecretName is the name of the version of a secret with that value.
 func SecretName(stack, key string, value, hmacKey []byte) string {
 	mac := hmac.New(sha256.New, hmacKey)
