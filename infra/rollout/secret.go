@@ -28,7 +28,7 @@ func (r *Rollout) SetSecret(ctx context.Context, key string, value []byte) (vers
 	}
 	hmacKey, isNew := r.secretKey(now)
 	if isNew {
-		if err := (plan.CreateConfig{Object: keyObject(r.Stack, hmacKey)}).Run(ctx, r.target()); err != nil {
+		if err := (plan.CreateObject{Kind: plan.Config, Object: keyObject(r.Stack, hmacKey)}).Run(ctx, r.target()); err != nil {
 			return "", err
 		}
 	}

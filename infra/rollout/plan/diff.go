@@ -2,10 +2,12 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +27,7 @@ type Change struct {
 // Effect is what a change does to the tasks that run.
 type Effect string
 
-// The effects. Swarm restarts a task when its template or endpoint differs, and for a placement
+// The effects. Swarm restarts a task when its template or endpoint differs, and for a constraint
 // only where the task's machine no longer fits (swarmkit, orchestrator/task.go).
 const (
 	InPlace  Effect = "in place"
@@ -40,7 +42,7 @@ func Diff(old, new swarm.ServiceSpec) ([]Change, Effect) {
 	effect := InPlace
 	var changes []Change
 	for _, path := range union(before, after) {
-		a, b := before[path], after[path]
+		a, b := before[path], after[path] // what is not set is ""; what is set to "" is not
 		if a == b || ignored(path) {
 			continue
 		}
@@ -55,7 +57,7 @@ func Diff(old, new swarm.ServiceSpec) ([]Change, Effect) {
 
 func effectOf(path string) Effect {
 	switch {
-	case strings.HasPrefix(path, "TaskTemplate.Placement.Constraints"), strings.HasPrefix(path, "TaskTemplate.Placement.MaxReplicas"):
+	case path == "TaskTemplate.Placement.Constraints":
 		return Moves
 	case strings.HasPrefix(path, "TaskTemplate."), strings.HasPrefix(path, "EndpointSpec."):
 		return Restarts
@@ -132,7 +134,7 @@ func flattenInto(out map[string]string, path string, value any) {
 	case map[string]any:
 		for key, child := range value {
 			if isLabels(path) {
-				out[path+"["+key+"]"] = fmt.Sprint(child)
+				out[path+"["+key+"]"] = set(fmt.Sprint(child))
 				continue
 			}
 			flattenInto(out, join(path, key), child)
@@ -152,23 +154,54 @@ func flattenInto(out map[string]string, path string, value any) {
 	}
 }
 
+// set is how a value is shown that somebody has set, to nothing perhaps.
+func set(value string) string {
+	if value == "" {
+		return `""`
+	}
+	return value
+}
+
 func flattenList(out map[string]string, path string, list []any) {
 	var plain []string
+	seen := map[string]int{}
 	for i, item := range list {
 		switch item := item.(type) {
 		case string:
 			if name, value, ok := strings.Cut(item, "="); ok && strings.HasSuffix(path, ".Env") {
-				out[path+"["+name+"]"] = value
+				out[path+"["+name+"]"] = set(value)
 				continue
 			}
-			plain = append(plain, item)
+			plain = append(plain, word(item))
 		default:
-			flattenInto(out, path+"["+identity(item, i)+"]", item)
+			key := identity(item, i)
+			if seen[key]++; seen[key] > 1 {
+				key += fmt.Sprintf(" #%d", seen[key]) // a port may be published twice
+			}
+			flattenInto(out, path+"["+key+"]", item)
 		}
 	}
-	if len(plain) > 0 {
-		out[path] = strings.Join(plain, " ")
+	if len(plain) == 0 {
+		return
 	}
+	if isSet(path) {
+		slices.Sort(plain)
+	}
+	out[path] = strings.Join(plain, " ")
+}
+
+// word quotes what would be two words in a list of words: a command of one argument with a space in
+// it is not a command of two.
+func word(text string) string {
+	if text == "" || strings.ContainsAny(text, " \t\n\"'") {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// isSet tells whether the order of a list of words means nothing.
+func isSet(path string) bool {
+	return strings.HasSuffix(path, ".Constraints") || strings.HasSuffix(path, ".CapabilityAdd") || strings.HasSuffix(path, ".CapabilityDrop")
 }
 
 // identity is what tells the items of a list apart: the file a config is mounted as, a mount's
@@ -178,7 +211,11 @@ func identity(item any, index int) string {
 	if file, ok := fields["File"].(map[string]any); ok {
 		return fmt.Sprint(file["Name"])
 	}
-	for _, key := range []string{"Target", "TargetPort", "Name", "Source"} {
+	if port, ok := fields["TargetPort"]; ok {
+		protocol, _ := fields["Protocol"].(string)
+		return fmt.Sprintf("%v/%s", port, cmp.Or(protocol, "tcp"))
+	}
+	for _, key := range []string{"Target", "Name", "Source"} {
 		if value, ok := fields[key]; ok {
 			return fmt.Sprint(value)
 		}
@@ -233,15 +270,14 @@ var words = strings.NewReplacer(
 
 var camel = regexp.MustCompile(`([a-z])([A-Z])`)
 
-// fieldName is the path as people know it: only the part outside of brackets is ours to rename.
+// fieldName is the path as people know it. What is in brackets is theirs: it keeps its name.
 func fieldName(path string) string {
-	path = words.Replace(path)
-	head, rest := path, ""
-	if at := strings.IndexByte(path, '['); at >= 0 {
-		end := strings.LastIndexByte(path, ']') + 1
-		head, rest = path[:at], path[at:end]+snake(path[end:])
+	open, end := strings.IndexByte(path, '['), strings.LastIndexByte(path, ']')
+	if open < 0 || end < open {
+		return snake(words.Replace(path))
 	}
-	return snake(head) + rest
+	head, rest := path[:open+1], path[end+1:]
+	return snake(words.Replace(head)) + path[open+1:end+1] + snake(words.Replace(rest))
 }
 
 func snake(text string) string {

@@ -83,7 +83,7 @@ func (p *Plan) prepare(want *stack.Stack, now *live.State) error {
 		case n.External:
 			return &MissingError{"network", n.Name, "create it with: docker network create --driver overlay " + n.Name}
 		default:
-			p.Prepare = append(p.Prepare, CreateNetwork{n})
+			p.Prepare = append(p.Prepare, CreateNetwork{Network: n})
 		}
 	}
 	for _, object := range want.Configs {
@@ -92,7 +92,7 @@ func (p *Plan) prepare(want *stack.Stack, now *live.State) error {
 		case object.External:
 			return &MissingError{"config", object.Name, "create it with: docker config create " + object.Name + " FILE"}
 		default:
-			p.Prepare = append(p.Prepare, CreateConfig{object})
+			p.Prepare = append(p.Prepare, CreateObject{Kind: Config, Object: object})
 		}
 	}
 	for _, object := range want.Secrets {
@@ -101,7 +101,7 @@ func (p *Plan) prepare(want *stack.Stack, now *live.State) error {
 		case object.External:
 			return &MissingError{"secret", object.Name, "set it with: rollout secret set " + object.Key}
 		default:
-			p.Prepare = append(p.Prepare, CreateSecret{object})
+			p.Prepare = append(p.Prepare, CreateObject{Kind: Secret, Object: object})
 		}
 	}
 	return nil
@@ -155,6 +155,12 @@ func (p *Plan) service(want stack.Service, now *live.State, options Options) Ope
 	}
 }
 
+// Why something is removed.
+const (
+	notInFile = "not in the file"
+	unused    = "no kept release needs it"
+)
+
 func (p *Plan) prune(want *stack.Stack, now *live.State, options Options) {
 	wanted := map[string]bool{}
 	for _, service := range want.Services {
@@ -170,7 +176,7 @@ func (p *Plan) prune(want *stack.Stack, now *live.State, options Options) {
 		switch {
 		case wanted[service.Spec.Name]:
 		case options.Prune:
-			p.Prune = append(p.Prune, RemoveService{Name: name, Before: service, Note: "not in the file"})
+			p.Prune = append(p.Prune, RemoveService{Name: name, Before: service, Note: notInFile})
 		default:
 			p.Kept = append(p.Kept, name)
 		}
@@ -187,17 +193,17 @@ func (p *Plan) prune(want *stack.Stack, now *live.State, options Options) {
 	}
 	for _, config := range now.Configs {
 		if ours(config.Spec.Labels) && !needed[config.Spec.Name] {
-			p.Prune = append(p.Prune, RemoveConfig{config.ID, config.Spec.Name})
+			p.Prune = append(p.Prune, RemoveObject{Kind: Config, ID: config.ID, Name: config.Spec.Name, Note: unused})
 		}
 	}
 	for _, secret := range now.Secrets {
 		if ours(secret.Spec.Labels) && !needed[secret.Spec.Name] {
-			p.Prune = append(p.Prune, RemoveSecret{secret.ID, secret.Spec.Name})
+			p.Prune = append(p.Prune, RemoveObject{Kind: Secret, ID: secret.ID, Name: secret.Spec.Name, Note: unused})
 		}
 	}
 	for _, n := range now.Networks {
 		if options.Prune && n.Labels[stack.LabelNamespace] == want.Name && !wanted[n.Name] {
-			p.Prune = append(p.Prune, RemoveNetwork{n.ID, n.Name})
+			p.Prune = append(p.Prune, RemoveObject{Kind: Network, ID: n.ID, Name: n.Name, Note: notInFile})
 		}
 	}
 }

@@ -86,10 +86,10 @@ func (p *Plan) lines(view View) []Line {
 		out = append(out, masked(operation.Line(), view))
 	}
 	for _, name := range p.Unchanged {
-		out = append(out, Line{Action: Unchanged, Kind: "service", Name: name, Note: "unchanged"})
+		out = append(out, Line{Action: Unchanged, Kind: Service, Name: name, Note: "unchanged"})
 	}
 	for _, name := range p.Kept {
-		out = append(out, Line{Action: Keep, Kind: "service", Name: name, Note: "not in the file, kept; remove it with --prune"})
+		out = append(out, Line{Action: Keep, Kind: Service, Name: name, Note: "not in the file, kept; remove it with --prune"})
 	}
 	return out
 }

@@ -15,7 +15,7 @@ type CreateService struct {
 }
 
 func (o CreateService) Line() Line {
-	return Line{Action: Create, Kind: "service", Name: o.Name, Note: image(o.Spec)}
+	return Line{Action: Create, Kind: Service, Name: o.Name, Note: image(o.Spec)}
 }
 
 func (o CreateService) Run(ctx context.Context, t Target) error {
@@ -50,7 +50,7 @@ func (o UpdateService) Line() Line {
 	if o.Effect == Restarts {
 		note = fmt.Sprintf("restarts %s, %s", tasks(o.Tasks), updateOrder(o.Spec))
 	}
-	return Line{Action: Update, Kind: "service", Name: o.Name, Note: note, Changes: o.Changes}
+	return Line{Action: Update, Kind: Service, Name: o.Name, Note: note, Changes: o.Changes}
 }
 
 // attempts bounds how often an update that lost a race is tried again.
@@ -95,6 +95,10 @@ func (o UpdateService) try(ctx context.Context, t Target) error {
 		options.EncodedRegistryAuth = t.Auth(image(spec))
 	}
 	spec.TaskTemplate.ForceUpdate = now.Spec.TaskTemplate.ForceUpdate
+	if o.Effect == InPlace && !o.Restore {
+		// Swarm compares literally: lists in another order would restart the tasks.
+		spec.TaskTemplate, spec.EndpointSpec = now.Spec.TaskTemplate, now.Spec.EndpointSpec
+	}
 	if o.Restore {
 		spec.TaskTemplate.ForceUpdate = o.Spec.TaskTemplate.ForceUpdate
 		if changes, _ := Diff(now.Spec, spec); len(changes) == 0 {
@@ -119,12 +123,21 @@ func (o UpdateService) checkUntouched(now swarm.Service) error {
 	return nil
 }
 
+// Undo turns the changes round instead of comparing again: before, Swarm had identifiers where the
+// wanted spec has names.
 func (o UpdateService) Undo() Operation {
-	changes, effect := Diff(o.Spec, o.Before.Spec)
 	return UpdateService{
-		Name: o.Name, Before: o.Before, Spec: o.Before.Spec, Changes: changes, Effect: effect, Tasks: o.Tasks,
+		Name: o.Name, Before: o.Before, Spec: o.Before.Spec, Changes: reversed(o.Changes), Effect: o.Effect, Tasks: o.Tasks,
 		KeepReplicas: o.KeepReplicas, Restore: true,
 	}
+}
+
+func reversed(changes []Change) []Change {
+	var out []Change
+	for _, change := range changes {
+		out = append(out, Change{Field: change.Field, Old: change.New, New: change.Old})
+	}
+	return out
 }
 
 // ReplaceService removes a service and creates it anew: its mode cannot be changed in place.
@@ -136,7 +149,7 @@ type ReplaceService struct {
 }
 
 func (o ReplaceService) Line() Line {
-	return Line{Action: Replace, Kind: "service", Name: o.Name, Note: "remove and create: a service's mode cannot change in place", Changes: o.Changes}
+	return Line{Action: Replace, Kind: Service, Name: o.Name, Note: "remove and create: a service's mode cannot change in place", Changes: o.Changes}
 }
 
 func (o ReplaceService) Run(ctx context.Context, t Target) error {
@@ -147,7 +160,7 @@ func (o ReplaceService) Run(ctx context.Context, t Target) error {
 }
 
 func (o ReplaceService) Undo() Operation {
-	return ReplaceService{Name: o.Name, Before: swarm.Service{Spec: o.Spec}, Spec: o.Before.Spec}
+	return ReplaceService{Name: o.Name, Before: swarm.Service{Spec: o.Spec}, Spec: o.Before.Spec, Changes: reversed(o.Changes)}
 }
 
 // RemoveService removes a service.
@@ -158,7 +171,7 @@ type RemoveService struct {
 }
 
 func (o RemoveService) Line() Line {
-	return Line{Action: Remove, Kind: "service", Name: o.Name, Note: o.Note}
+	return Line{Action: Remove, Kind: Service, Name: o.Name, Note: o.Note}
 }
 
 func (o RemoveService) Run(ctx context.Context, t Target) error {
