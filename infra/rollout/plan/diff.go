@@ -276,7 +276,7 @@ func fieldName(path string) string {
 	if open < 0 || end < open {
 		return snake(words.Replace(path))
 	}
-	head, rest := path[:open+1], path[end+1:]
+	head, rest := path[:open+1], strings.TrimSuffix(path[end+1:], ".Target") // by which it is named
 	return snake(words.Replace(head)) + path[open+1:end+1] + snake(words.Replace(rest))
 }
 

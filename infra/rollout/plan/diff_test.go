@@ -70,7 +70,7 @@ func TestDiffNamesFieldsAndWhatTheyDoToTasks(t *testing.T) {
 		"OK/version of a config":  {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Configs[0].ConfigName = "cafe_conf_2" }, changes{{"configs[/etc/web.conf].version", "cafe_conf_1", "cafe_conf_2"}}, plan.Restarts},
 		"OK/mode of a secret":     {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Secrets[0].File.Mode = 0o440 }, changes{{"secrets[key].file.mode", "0400", "0440"}}, plan.Restarts},
 		"OK/volume":               {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Mounts[0].Source = "other" }, changes{{"volumes[/data].source", "cafe_data", "other"}}, plan.Restarts},
-		"OK/network":              {func(s *swarm.ServiceSpec) { s.TaskTemplate.Networks = s.TaskTemplate.Networks[:1] }, changes{{"networks[cafe_back].target", "cafe_back", ""}}, plan.Restarts},
+		"OK/network":              {func(s *swarm.ServiceSpec) { s.TaskTemplate.Networks = s.TaskTemplate.Networks[:1] }, changes{{"networks[cafe_back]", "cafe_back", ""}}, plan.Restarts},
 		"OK/container label":      {func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Labels = map[string]string{"a": "b"} }, changes{{"container labels[a]", "", "b"}}, plan.Restarts},
 		"OK/port of one protocol": {func(s *swarm.ServiceSpec) { s.EndpointSpec.Ports[0].PublishedPort = 5353 }, changes{{"ports[53/udp].published_port", "53", "5353"}}, plan.Restarts},
 		"OK/forced update":        {func(s *swarm.ServiceSpec) { s.TaskTemplate.ForceUpdate = 1 }, changes{{"force_update", "0", "1"}}, plan.Restarts},

@@ -139,7 +139,8 @@ func (p *Plan) service(want stack.Service, now *live.State, options Options) Ope
 	named := current
 	named.Spec = withNetworkNames(current.Spec, now)
 	changes, effect := Diff(named.Spec, withNetworkNames(spec, now))
-	if modeOf(current.Spec) != modeOf(spec) {
+	if before, after := modeOf(current.Spec), modeOf(spec); before != after {
+		changes = append([]Change{{Field: "mode", Old: before, New: after}}, changes...)
 		return ReplaceService{Name: want.Name, Before: current, Spec: spec, Changes: changes}
 	}
 	if len(changes) == 0 {
