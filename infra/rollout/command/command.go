@@ -133,6 +133,23 @@ func (a *app) connect() (*session, error) {
 	}, nil
 }
 
+// connected runs work over a connection.
+func (a *app) connected(work func(*session) error) error {
+	s, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return work(s)
+}
+
+// group makes a command that only holds others: alone it shows its help.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
+}
+
 func (a *app) stackName() (string, error) {
 	if a.stack != "" {
 		return a.stack, nil

@@ -35,14 +35,10 @@ again; 4 when it failed and does not; 5 when another rollout holds the lock; 130
 			if err != nil {
 				return err
 			}
-			s, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			options.Show = func(made *plan.Plan) { made.Text(a.Stdout, plan.View{Target: s.target, ShowEnv: showEnv}) }
-			options.Confirm = a.confirm(yes, s.Stack)
-			return s.Deploy(cmd.Context(), file, options)
+			return a.connected(func(s *session) error {
+				a.involve(s, &options, yes, showEnv)
+				return s.Deploy(cmd.Context(), file, options)
+			})
 		},
 	}
 	a.fileFlags(cmd)
@@ -61,7 +57,17 @@ func runFlags(cmd *cobra.Command, options *rollout.Options, yes, showEnv *bool) 
 	f.DurationVar(&options.LockWait, "lock-wait", 0, "wait for another rollout to end")
 	f.BoolVar(&options.NoRollback, "no-rollback", false, "leave a failed release as it is, to look into it")
 	f.BoolVarP(yes, "yes", "y", false, "do not ask before a service is removed or replaced")
-	f.BoolVar(showEnv, "show-env", false, "show the values of environment variables")
+	showEnvFlag(cmd, showEnv)
+}
+
+func showEnvFlag(cmd *cobra.Command, showEnv *bool) {
+	cmd.Flags().BoolVar(showEnv, "show-env", false, "show the values of environment variables")
+}
+
+// involve lets people see the plan, and agree to what it removes or replaces.
+func (a *app) involve(s *session, options *rollout.Options, yes, showEnv bool) {
+	options.Show = func(made *plan.Plan) { made.Text(a.Stdout, plan.View{Target: s.target, ShowEnv: showEnv}) }
+	options.Confirm = a.confirm(yes, s.Stack)
 }
 
 func resolveFlag(cmd *cobra.Command, options *rollout.Options) {

@@ -1,54 +1,60 @@
 package command
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"time"
+
+	"boardcafe/infra/rollout/lock"
 
 	"github.com/spf13/cobra"
 )
 
 func (a *app) lockCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "lock",
-		Short: "Show or release the lock of the stack",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "lock",
+		Short:   "Show or release the lock of the stack",
+		Example: "  rollout lock status\n  rollout lock release",
 	}
 	cmd.AddCommand(a.lockStatusCommand(), a.lockReleaseCommand())
-	return cmd
+	return group(cmd)
+}
+
+// lockStatus is who has the lock, if anybody has.
+type lockStatus struct {
+	Held   bool         `json:"held"`
+	Holder *lock.Holder `json:"holder,omitempty"`
 }
 
 func (a *app) lockStatusCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
+	return reading(a, &cobra.Command{
 		Use:     "status",
 		Short:   "Show who holds the lock",
-		Example: "  rollout lock status",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			holder, held, err := s.Lock(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return a.printJSON(map[string]any{"held": held, "holder": holder})
-			}
-			if !held {
-				fmt.Fprintf(a.Stdout, "Stack %s is not locked.\n", s.Stack)
-				return nil
-			}
-			fmt.Fprintf(a.Stdout, "Stack %s is locked by %s (%s) since %s; last sign of life %s ago.\n", s.Stack, holder.Who, holder.What,
-				holder.Since.UTC().Format(time.RFC3339), time.Since(holder.Renewed).Round(time.Second))
-			return nil
-		},
+		Example: "  rollout lock status\n  rollout lock status --json",
+	}, question[lockStatus]{readLock, lockText}, false)
+}
+
+func readLock(ctx context.Context, s *session) (lockStatus, error) {
+	holder, held, err := s.Lock(ctx)
+	if err != nil || !held {
+		return lockStatus{}, err
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return lockStatus{Held: true, Holder: &holder}, nil
+}
+
+func lockText(w io.Writer, s *session, now lockStatus) error {
+	if !now.Held {
+		return notLocked(w, s)
+	}
+	_, err := fmt.Fprintf(w, "Stack %s is locked by %s (%s) since %s; last sign of life %s ago.\n", s.Stack, now.Holder.Who, now.Holder.What,
+		now.Holder.Since.UTC().Format(time.RFC3339), time.Since(now.Holder.Renewed).Round(time.Second))
+	return err
+}
+
+func notLocked(w io.Writer, s *session) error {
+	_, err := fmt.Fprintf(w, "Stack %s is not locked.\n", s.Stack)
+	return err
 }
 
 func (a *app) lockReleaseCommand() *cobra.Command {
@@ -58,21 +64,17 @@ func (a *app) lockReleaseCommand() *cobra.Command {
 		Example: "  rollout lock release",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			holder, held, err := s.Unlock(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if !held {
-				fmt.Fprintf(a.Stdout, "Stack %s is not locked.\n", s.Stack)
+			return a.connected(func(s *session) error {
+				holder, held, err := s.Unlock(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if !held {
+					return notLocked(a.Stdout, s)
+				}
+				fmt.Fprintf(a.Stdout, "The lock of %s (%s) on stack %s is released.\n", holder.Who, holder.What, s.Stack)
 				return nil
-			}
-			fmt.Fprintf(a.Stdout, "The lock of %s (%s) on stack %s is released.\n", holder.Who, holder.What, s.Stack)
-			return nil
+			})
 		},
 	}
 }

@@ -22,29 +22,26 @@ func (a *app) planCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			made, err := s.Plan(cmd.Context(), file, options)
-			if err != nil {
-				return err
-			}
-			if err := a.show(made, s, asJSON, showEnv); err != nil {
-				return err
-			}
-			if made.Empty() {
-				return nil
-			}
-			return errChanges
+			return a.connected(func(s *session) error {
+				made, err := s.Plan(cmd.Context(), file, options)
+				if err != nil {
+					return err
+				}
+				if err := a.show(made, s, asJSON, showEnv); err != nil {
+					return err
+				}
+				if made.Empty() {
+					return nil
+				}
+				return errChanges
+			})
 		},
 	}
 	a.fileFlags(cmd)
 	resolveFlag(cmd, &options)
 	cmd.Flags().BoolVar(&options.Prune, "prune", false, "remove services and networks that the file no longer has")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&showEnv, "show-env", false, "show the values of environment variables")
+	jsonFlag(cmd, &asJSON)
+	showEnvFlag(cmd, &showEnv)
 	return cmd
 }
 

@@ -1,8 +1,9 @@
 package command
 
 import (
+	"strings"
+
 	"boardcafe/infra/rollout"
-	"boardcafe/infra/rollout/plan"
 
 	"github.com/spf13/cobra"
 )
@@ -22,18 +23,10 @@ did stays done. Exit codes as of deploy.`,
   rollout rollback 3f2a1b`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			to := ""
-			if len(args) > 0 {
-				to = args[0]
-			}
-			options.Show = func(made *plan.Plan) { made.Text(a.Stdout, plan.View{Target: s.target, ShowEnv: showEnv}) }
-			options.Confirm = a.confirm(yes, s.Stack)
-			return s.Rollback(cmd.Context(), to, options)
+			return a.connected(func(s *session) error {
+				a.involve(s, &options, yes, showEnv)
+				return s.Rollback(cmd.Context(), strings.Join(args, ""), options)
+			})
 		},
 	}
 	runFlags(cmd, &options, &yes, &showEnv)

@@ -11,13 +11,12 @@ import (
 
 func (a *app) secretCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "secret",
-		Short: "Set a secret",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "secret",
+		Short:   "Set a secret",
+		Example: "  openssl rand -base64 32 | rollout secret set session_key",
 	}
 	cmd.AddCommand(a.secretSetCommand())
-	return cmd
+	return group(cmd)
 }
 
 func (a *app) secretSetCommand() *cobra.Command {
@@ -42,17 +41,14 @@ break at its end is dropped.`,
 			if err != nil {
 				return fmt.Errorf("read the value: %w", err)
 			}
-			s, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			version, err := s.SetSecret(cmd.Context(), args[0], bytes.TrimSuffix(value, []byte("\n")))
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(a.Stdout, "%s is the current version of %s. Use it with: rollout deploy\n", version, args[0])
-			return nil
+			return a.connected(func(s *session) error {
+				version, err := s.SetSecret(cmd.Context(), args[0], bytes.TrimSuffix(value, []byte("\n")))
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.Stdout, "%s is the current version of %s. Use it with: rollout deploy\n", version, args[0])
+				return nil
+			})
 		},
 	}
 }
