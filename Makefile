@@ -147,8 +147,10 @@ test: images toolbox ## Every test but the cluster's: unit, integration on a rea
 	@go tool cover -func build/cover.out | awk '/^total:/ { print "Coverage of app and infra: " $$3 " of statements (at least 85% is asked for)"; exit $$3 + 0 < 85 }'
 
 .PHONY: bench
-bench: images ## The index over 100 games and 1,000 customers, and over 10,000 and 100,000; sizes and speeds
+bench: images ## The index over 100 games and 1,000 customers, and over 10,000 and 100,000; sizes and speeds; rollout
 	@go test -count=1 -run '^$$' -bench . -benchtime 300x -timeout 20m ./tests/bench
+	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; \
+		go test -count=1 -run '^$$' -bench . -benchtime 5x -timeout 20m ./tests/bench/rollout
 	@go test -count=1 -run TestFigures -v ./tests/faults | grep figures_test
 
 .PHONY: ci
