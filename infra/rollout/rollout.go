@@ -97,6 +97,9 @@ func (r *Rollout) Deploy(ctx context.Context, file *stack.File, options Options)
 
 // locked runs work under the lock of the stack, in a context that ends when the lock is lost.
 func (r *Rollout) locked(ctx context.Context, what string, wait time.Duration, work func(context.Context) error) error {
+	if err := live.CheckManager(ctx, r.Engine); err != nil {
+		return err
+	}
 	holder := lock.Holder{Who: r.Who, Where: r.Where, Process: r.Process, What: what}
 	held, taken, err := r.locker().Acquire(ctx, holder, wait)
 	if err != nil {
@@ -128,11 +131,17 @@ func (r *Rollout) tidying(ctx context.Context) (context.Context, context.CancelF
 
 // Lock returns the holder of the lock, if there is one.
 func (r *Rollout) Lock(ctx context.Context) (lock.Holder, bool, error) {
+	if err := live.CheckManager(ctx, r.Engine); err != nil {
+		return lock.Holder{}, false, err
+	}
 	return r.locker().Current(ctx)
 }
 
 // Unlock releases the lock, whoever holds it.
 func (r *Rollout) Unlock(ctx context.Context) (lock.Holder, bool, error) {
+	if err := live.CheckManager(ctx, r.Engine); err != nil {
+		return lock.Holder{}, false, err
+	}
 	return r.locker().Break(ctx)
 }
 

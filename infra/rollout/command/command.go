@@ -69,9 +69,11 @@ func New(world World) *cobra.Command {
   rollout --host ssh://deploy@manager status`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       world.Version,
 	}
+	group(root)
+	root.SetVersionTemplate("rollout {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.SetIn(world.Stdin)
 	root.SetOut(world.Stdout)
 	root.SetErr(world.Stderr)
@@ -92,7 +94,11 @@ func Run(ctx context.Context, world World, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	code := exitCode(ctx, err)
-	report(world.Stderr, err, code)
+	if mode, _ := root.PersistentFlags().GetString("progress"); progress.Mode(mode) == progress.JSON {
+		reportJSON(world.Stderr, err, code)
+	} else {
+		report(world.Stderr, err, code)
+	}
 	return code
 }
 
@@ -109,8 +115,9 @@ func (a *app) connect() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, noColour := a.Getenv("NO_COLOR")
-	sink, err := progress.New(progress.Mode(a.progress), a.Stderr, a.Terminal, !noColour)
+	noColour, _ := a.Getenv("NO_COLOR")
+	terminal, _ := a.Getenv("TERM")
+	sink, err := progress.New(progress.Mode(a.progress), a.Stderr, a.Terminal && terminal != "dumb", noColour == "")
 	if err != nil {
 		return nil, err
 	}
@@ -143,19 +150,12 @@ func (a *app) connected(work func(*session) error) error {
 	return work(s)
 }
 
-// group makes a command that only holds others: alone it shows its help.
-func group(cmd *cobra.Command) *cobra.Command {
-	cmd.Args = cobra.NoArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	return cmd
-}
-
 func (a *app) stackName() (string, error) {
 	if a.stack != "" {
-		return a.stack, nil
+		return a.stack, stack.CheckName(a.stack)
 	}
 	if name, ok := a.Getenv("ROLLOUT_STACK"); ok && name != "" {
-		return name, nil
+		return name, stack.CheckName(name)
 	}
 	name, err := stack.NameIn(a.file)
 	if errors.Is(err, os.ErrNotExist) || err == nil && name == "" {

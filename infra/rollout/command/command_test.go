@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -147,13 +148,18 @@ func (u *user) deploy(t *testing.T, release string) result {
 func TestCommandsThatNeedNoEngine(t *testing.T) {
 	u := newUser(t, newEngine(t))
 	t.Run("OK/version", func(t *testing.T) {
-		if got := u.run(t, 0, "version").stdout; got != "rollout 0123456789ab\n" {
-			t.Errorf("got %q", got)
+		for _, args := range []string{"version", "--version"} {
+			if got := u.run(t, 0, args).stdout; got != "rollout 0123456789ab\n" {
+				t.Errorf("%s: got %q", args, got)
+			}
 		}
 	})
 	t.Run("OK/help", func(t *testing.T) {
 		for _, args := range []string{"", "help", "--help"} {
 			u.run(t, 0, strings.Fields(args)...).out("Deploy a stack to a swarm", "plan", "rollback", "secret", "--progress")
+		}
+		for _, command := range []string{"plan", "deploy", "rollback", "history", "status", "lock", "lock status", "lock release", "secret", "secret set", "version"} {
+			u.run(t, 0, append(strings.Fields(command), "--help")...).out("Examples:", "rollout "+command)
 		}
 		u.run(t, 0, "lock").out("release", "status")
 		u.run(t, 0, "secret").out("set")
@@ -164,6 +170,18 @@ func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 	for name, test := range map[string]struct{ args, says string }{
 		"ErrArguments/unknown flag":       {"plan --loud", "unknown flag: --loud"},
 		"ErrArguments/unknown command":    {"deplyo", `unknown command "deplyo"`},
+		"ErrArguments/help of a flag":     {"deploy --loud", "unknown flag: --loud; see: rollout deploy --help"},
+		"ErrArguments/nearly a command":   {"deplyo", "did you mean: rollout deploy"},
+		"ErrArguments/no such command":    {"frob", `unknown command "frob"; see: rollout --help`},
+		"ErrArguments/no such lock":       {"lock frob", `unknown command "frob"; see: rollout lock --help`},
+		"ErrArguments/one too many":       {"plan now", `rollout plan: there is no place for "now"; see: rollout plan --help`},
+		"ErrArguments/two too many":       {"rollback 1 2", `there is no place for "2"; see: rollout rollback --help`},
+		"ErrArguments/one too few":        {"secret set", "an argument is missing: set NAME [-]; see: rollout secret set --help"},
+		"ErrArguments/settle":             {"deploy --settle -1s", "--settle -1s: must not be negative"},
+		"ErrArguments/timeout":            {"rollback --timeout 0s", "--timeout 0s: must be more than nothing"},
+		"ErrArguments/lock wait":          {"deploy --lock-wait -1s", "--lock-wait -1s: must not be negative"},
+		"ErrArguments/probe":              {"deploy --probe manager:80", "--probe manager:80: must be an address like http://"},
+		"ErrArguments/stack of history":   {"history --stack café", "letters, digits"},
 		"ErrArguments/no duration":        {"deploy --settle soon", `invalid argument "soon"`},
 		"ErrArguments/no such progress":   {"status --progress loud", "--progress loud: must be auto, tty, plain or json"},
 		"ErrArguments/secret in the open": {"secret set key hunter2", "the value comes from standard input"},
@@ -190,7 +208,14 @@ func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 	t.Run("ErrEngine/a worker", func(t *testing.T) {
 		e := newEngine(t)
 		e.worker = true
-		newUser(t, e).run(t, 1, "plan").err("not a swarm manager")
+		for _, args := range []string{"plan", "deploy", "rollback", "history", "status", "lock status", "lock release"} {
+			if got := newUser(t, e).run(t, 1, strings.Fields(args)...).err("rollout: this engine is not a swarm manager; name one with --host"); strings.Count(got.stderr, "\n") != 1 {
+				t.Errorf("%s: got %q", args, got.stderr)
+			}
+		}
+		if wrote := e.changes(); len(wrote) > 0 {
+			t.Errorf("it wrote %q", wrote)
+		}
 	})
 	t.Run("ErrImage/not in the registry", func(t *testing.T) {
 		u := newUser(t, newEngine(t))
@@ -308,6 +333,56 @@ func TestAReleaseComesGoesBackAndIsRemembered(t *testing.T) {
 		first.env["RELEASE"] = "bad"
 		first.run(t, 3, "deploy").err("There was no release before: what this one created is removed.")
 	})
+}
+
+func TestProgressForProgramsEndsWithTheResult(t *testing.T) {
+	for name, test := range map[string]struct {
+		args, says string
+		code       int
+	}{
+		"ErrRestored": {"deploy", "release r1 (bad) failed: ", 3},
+		"ErrFile":     {"plan --stack café", "letters, digits", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUser(t, newEngine(t))
+			u.env["RELEASE"] = "bad"
+			got := u.run(t, test.code, append(strings.Fields(test.args), "--progress", "json")...)
+			var last struct {
+				Type, Text, Report string
+				Code               int
+			}
+			for text := range strings.Lines(got.stderr) {
+				if err := json.Unmarshal([]byte(text), &last); err != nil {
+					t.Fatalf("line %q: %v", text, err)
+				}
+			}
+			if last.Type != "result" || last.Code != test.code || !strings.Contains(last.Text, test.says) || !strings.Contains(last.Report, test.says) {
+				t.Errorf("got %+v", last)
+			}
+		})
+	}
+}
+
+func TestATerminalIsTakenForWhatItCan(t *testing.T) {
+	for name, test := range map[string]struct {
+		env            map[string]string
+		redrawn, shade bool
+	}{
+		"OK/colour":                          {nil, true, true},
+		"OK/NO_COLOR":                        {map[string]string{"NO_COLOR": "1"}, true, false},
+		"OK/NO_COLOR that says nothing":      {map[string]string{"NO_COLOR": ""}, true, true},
+		"OK/a terminal that redraws nothing": {map[string]string{"TERM": "dumb"}, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUser(t, newEngine(t))
+			u.terminal = true
+			maps.Copy(u.env, test.env)
+			got := u.deploy(t, "one").stderr
+			if redrawn, shade := strings.Contains(got, "\x1b["), strings.Contains(got, "\x1b[32m"); redrawn != test.redrawn || shade != test.shade {
+				t.Errorf("redrawn %t, colour %t: %q", redrawn, shade, got)
+			}
+		})
+	}
 }
 
 func TestAnInterruptedDeploySaysHowFarItCame(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ again; 4 when it failed and does not; 5 when another rollout holds the lock; 130
 		Example: `  RELEASE=3f2a1b rollout deploy --host ssh://deploy@manager
   rollout deploy --prune --yes --progress plain          in a pipeline
   rollout deploy --probe http://192.0.2.10 --settle 30s`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := a.load()
 			if err != nil {
@@ -58,6 +59,25 @@ func runFlags(cmd *cobra.Command, options *rollout.Options, yes, showEnv *bool) 
 	f.BoolVar(&options.NoRollback, "no-rollback", false, "leave a failed release as it is, to look into it")
 	f.BoolVarP(yes, "yes", "y", false, "do not ask before a service is removed or replaced")
 	showEnvFlag(cmd, showEnv)
+	cmd.PreRunE = func(*cobra.Command, []string) error { return checkRun(options) }
+}
+
+// checkRun finds what no release could be run with.
+func checkRun(options *rollout.Options) error {
+	switch {
+	case options.Settle < 0:
+		return fmt.Errorf("--settle %s: must not be negative", options.Settle)
+	case options.Timeout <= 0:
+		return fmt.Errorf("--timeout %s: must be more than nothing", options.Timeout)
+	case options.LockWait < 0:
+		return fmt.Errorf("--lock-wait %s: must not be negative", options.LockWait)
+	}
+	for _, address := range options.Probes {
+		if parsed, err := url.Parse(address); err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
+			return fmt.Errorf("--probe %s: must be an address like http://192.0.2.10/readyz", address)
+		}
+	}
+	return nil
 }
 
 func showEnvFlag(cmd *cobra.Command, showEnv *bool) {

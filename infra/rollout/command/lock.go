@@ -62,7 +62,7 @@ func (a *app) lockReleaseCommand() *cobra.Command {
 		Use:     "release",
 		Short:   "Take the lock from whoever holds it; a holder that lives stops within seconds",
 		Example: "  rollout lock release",
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.connected(func(s *session) error {
 				holder, held, err := s.Unlock(cmd.Context())

@@ -16,7 +16,7 @@ func (a *app) planCommand() *cobra.Command {
 		Long:  "Show what a deploy would change; writes nothing.\nExits with 0 when there is nothing to change and with 2 when there is.",
 		Example: `  rollout plan
   rollout plan --json | jq '.operations[] | select(.action == "update")'`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := a.load()
 			if err != nil {

@@ -20,7 +20,7 @@ type question[T any] struct {
 // every second.
 func reading[T any](a *app, cmd *cobra.Command, q question[T], watchable bool) *cobra.Command {
 	var asJSON, watching bool
-	cmd.Args = cobra.NoArgs
+	cmd.Args = takes(0, 0)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
 		return a.connected(func(s *session) error {

@@ -1,9 +1,13 @@
 package command
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"boardcafe/infra/rollout"
 	"boardcafe/infra/rollout/release"
@@ -23,9 +27,28 @@ func report(w io.Writer, err error, code int) {
 	case code == exitInterrupted:
 		fmt.Fprintln(w, "rollout: interrupted before anything was changed")
 	default:
-		fmt.Fprintf(w, "rollout: %v\n", err)
+		fmt.Fprintf(w, "rollout: %s\n", line(err))
 	}
 }
+
+// reportJSON is the same for programs that read --progress json: the last of its lines.
+func reportJSON(w io.Writer, err error, code int) {
+	if err == nil {
+		return
+	}
+	var words bytes.Buffer
+	report(&words, err, code)
+	json.NewEncoder(w).Encode(struct {
+		Time   time.Time `json:"time"`
+		Type   string    `json:"type"`
+		Code   int       `json:"code"`
+		Text   string    `json:"text"`
+		Report string    `json:"report,omitempty"`
+	}{time.Now().UTC(), "result", code, line(err), words.String()})
+}
+
+// line is an error in one line: engines and ssh answer in several.
+func line(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 func reportFailed(w io.Writer, e *rollout.FailedError) {
 	fmt.Fprintf(w, "\nrollout: %v\n", e)

@@ -21,7 +21,7 @@ did stays done. Exit codes as of deploy.`,
 		Example: `  rollout rollback
   rollout rollback 12
   rollout rollback 3f2a1b`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.connected(func(s *session) error {
 				a.involve(s, &options, yes, showEnv)

@@ -29,7 +29,7 @@ The value is read from standard input, never from the command line, where others
 break at its end is dropped.`,
 		Example: `  openssl rand -base64 32 | rollout secret set session_key
   rollout secret set db_password < password.txt`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: takes(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 && args[1] != "-" {
 				return errors.New("secret set: the value comes from standard input, not from the command line")

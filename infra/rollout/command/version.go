@@ -8,9 +8,10 @@ import (
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		Run:   func(*cobra.Command, []string) { fmt.Fprintln(a.Stdout, "rollout", a.Version) },
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  rollout version",
+		Args:    takes(0, 0),
+		Run:     func(*cobra.Command, []string) { fmt.Fprintln(a.Stdout, "rollout", a.Version) },
 	}
 }

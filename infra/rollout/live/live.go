@@ -43,7 +43,7 @@ var ErrNotManager = errors.New("this engine is not a swarm manager; name one wit
 
 // Read reads the state of a stack.
 func Read(ctx context.Context, engine Engine, name string) (*State, error) {
-	if err := checkManager(ctx, engine); err != nil {
+	if err := CheckManager(ctx, engine); err != nil {
 		return nil, err
 	}
 	state := &State{}
@@ -71,7 +71,8 @@ func Read(ctx context.Context, engine Engine, name string) (*State, error) {
 	return state, nil
 }
 
-func checkManager(ctx context.Context, engine Engine) error {
+// CheckManager tells an engine that cannot be asked about a swarm.
+func CheckManager(ctx context.Context, engine Engine) error {
 	info, err := engine.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("the Docker engine does not answer: %w", err)

@@ -27,6 +27,14 @@ var stackName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,30}$`)
 
 const stackNameRule = "a stack's name has letters, digits, - and _ only, 31 at most"
 
+// CheckName tells what is wrong with the name of a stack.
+func CheckName(name string) error {
+	if !stackName.MatchString(name) {
+		return fmt.Errorf("stack name %q: %s", name, stackNameRule)
+	}
+	return nil
+}
+
 // Load reads the stack file at path.
 func Load(path, name string, lookup Lookup) (*File, error) {
 	source, err := open(path)
@@ -46,8 +54,8 @@ func Parse(path string, data []byte, name string, lookup Lookup) (*File, error) 
 }
 
 func (s *source) read(name string, lookup Lookup) (_ *File, err error) {
-	if !stackName.MatchString(name) {
-		return nil, fmt.Errorf("stack name %q: %s", name, stackNameRule)
+	if err := CheckName(name); err != nil {
+		return nil, err
 	}
 	if err := s.checkVariables(lookup); err != nil {
 		return nil, err
