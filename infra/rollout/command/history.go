@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -30,7 +31,7 @@ func historyText(out io.Writer, _ *session, releases []release.Release) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RELEASE\tNAME\tSTATUS\tSTARTED\tTOOK\tBY\tREASON")
 	for _, r := range releases {
-		fmt.Fprintf(w, "r%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Number, r.Name, releaseStatus(r), r.Started.Format(time.RFC3339), took(r), r.By, r.Reason)
+		fmt.Fprintf(w, "r%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Number, r.Name, releaseStatus(r), r.Started.Format(time.RFC3339), took(r), r.By, strings.Join(strings.Fields(r.Reason), " "))
 	}
 	return w.Flush()
 }

@@ -100,6 +100,7 @@ func reportInterrupted(w io.Writer, e *rollout.InterruptedError) {
 
 func table(w io.Writer, statuses []watch.Status) {
 	for _, status := range statuses {
-		fmt.Fprintf(w, "  %-16s %d/%d %-10s %s\n", status.Service, status.Done, status.Want, status.State, status.Detail)
+		text := fmt.Sprintf("  %-16s %d/%d %-10s %s", status.Service, status.Done, status.Want, status.State, status.Detail)
+		fmt.Fprintln(w, strings.TrimRight(text, " "))
 	}
 }
