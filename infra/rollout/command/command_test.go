@@ -225,8 +225,9 @@ func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 	t.Run("ErrFile/no such file", func(t *testing.T) {
 		u := newUser(t, newEngine(t))
 		u.file = "/nonexistent/stack.yml"
-		u.run(t, 1, "plan").err("which stack? say --stack NAME")
-		u.run(t, 1, "plan", "--stack", "cafe").err("/nonexistent/stack.yml: no such file")
+		u.run(t, 1, "plan").err("/nonexistent/stack.yml: no such file; name the stack file with --file")
+		u.run(t, 1, "deploy", "--stack", "cafe").err("/nonexistent/stack.yml: no such file")
+		u.run(t, 1, "history").err("which stack? say --stack NAME")
 	})
 }
 

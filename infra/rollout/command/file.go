@@ -1,7 +1,9 @@
 package command
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"boardcafe/infra/rollout/stack"
@@ -16,6 +18,9 @@ func (a *app) fileFlags(cmd *cobra.Command) {
 }
 
 func (a *app) load() (*stack.File, error) {
+	if _, err := os.Stat(a.file); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s: no such file; name the stack file with --file", a.file)
+	}
 	name, err := a.stackName()
 	if err != nil {
 		return nil, err
