@@ -19,6 +19,9 @@ const maxSecret = 500*1024 - 1
 // SetSecret makes a value the current version of an external secret. Nothing uses it before the
 // next deploy. The version's name is returned; the value is in no name, label or message.
 func (r *Rollout) SetSecret(ctx context.Context, key string, value []byte) (version string, err error) {
+	if err := stack.CheckKey(key); err != nil {
+		return "", fmt.Errorf("secret %w", err)
+	}
 	if len(value) == 0 || len(value) > maxSecret {
 		return "", fmt.Errorf("secret %s: the value has %d bytes; it must have 1 to %d", key, len(value), maxSecret)
 	}

@@ -185,6 +185,7 @@ func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 		"ErrArguments/no duration":        {"deploy --settle soon", `invalid argument "soon"`},
 		"ErrArguments/no such progress":   {"status --progress loud", "--progress loud: must be auto, tty, plain or json"},
 		"ErrArguments/secret in the open": {"secret set key hunter2", "the value comes from standard input"},
+		"ErrArguments/name of a secret":   {"secret set pass/word -", `secret "pass/word": a name has letters`},
 		"ErrArguments/no value":           {"secret set key", "the value has 0 bytes"},
 		"ErrFile/bad name of the stack":   {"plan --stack café", "letters, digits"},
 		"ErrFile/no such env file":        {"deploy --env-file /nonexistent/env", "--env-file: "},

@@ -28,13 +28,23 @@ var (
 	objectName  = regexp.MustCompile(`^[a-zA-Z0-9]+(?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?$`)
 )
 
+const keyRule = "a name has letters, digits, . _ and - only"
+
+// CheckKey tells what is wrong with the key of a config or secret.
+func CheckKey(key string) error {
+	if !sectionKey.MatchString(key) {
+		return fmt.Errorf("%q: %s", key, keyRule)
+	}
+	return nil
+}
+
 // checkNames says of a name what the schema calls an unknown key.
 func (s *source) checkNames() error {
 	for _, section := range sections {
 		named, _ := s.dict[section].(map[string]any)
 		for _, name := range sorted(named) {
 			if !sectionKey.MatchString(name) {
-				return s.at(join(section, name), "a name has letters, digits, . _ and - only")
+				return s.at(join(section, name), keyRule)
 			}
 		}
 	}
@@ -161,14 +171,18 @@ func (f *File) checkNetworks() error {
 }
 
 func (f *File) checkObjectNames(converted *Stack) error {
-	for section, objects := range map[string][]Object{"configs": converted.Configs, "secrets": converted.Secrets} {
+	check := func(section string, objects []Object) error {
 		for _, object := range objects {
 			if len(object.Name) > maxObjectName || !objectName.MatchString(object.Name) {
-				return f.source.at(section+"."+object.Key, fmt.Sprintf("%s: a name has letters, digits, - _ and . only, and %d at most", object.Name, maxObjectName))
+				return f.source.at(section+"."+object.Key, fmt.Sprintf("%s: %s, and %d at most", object.Name, keyRule, maxObjectName))
 			}
 		}
+		return nil
 	}
-	return nil
+	if err := check("configs", converted.Configs); err != nil {
+		return err
+	}
+	return check("secrets", converted.Secrets)
 }
 
 // Limits of Swarm for the data of one object.

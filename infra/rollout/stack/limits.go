@@ -38,40 +38,32 @@ func (f *File) checkLimits(converted *Stack) error {
 	return nil
 }
 
-func refused(spec swarm.ServiceSpec) (key, problem string) {
-	task := spec.TaskTemplate
-	return firstProblem(
-		func() (string, string) { return refusedResources(task.Resources) },
-		func() (string, string) { return refusedRestart(task.RestartPolicy) },
-		func() (string, string) { return refusedPlacement(task.Placement) },
-		func() (string, string) { return refusedMounts(task.ContainerSpec.Mounts) },
-		func() (string, string) { return refusedHealthcheck(task.ContainerSpec.Healthcheck) },
-		func() (string, string) { return refusedPorts(endpoint(spec)) },
-		func() (string, string) {
-			if grace := task.ContainerSpec.StopGracePeriod; grace != nil && *grace < 0 {
-				return "stop_grace_period", "must not be negative"
-			}
-			return "", ""
-		},
-		func() (string, string) {
-			if spec.UpdateConfig != nil && (spec.Mode.ReplicatedJob != nil || spec.Mode.GlobalJob != nil) {
-				return "deploy.update_config", "a job is never updated: it has no update_config"
-			}
-			return refusedUpdate("deploy.update_config", spec.UpdateConfig, swarm.UpdateFailureActionPause, swarm.UpdateFailureActionContinue, swarm.UpdateFailureActionRollback)
-		},
-		func() (string, string) {
-			return refusedUpdate("deploy.rollback_config", spec.RollbackConfig, swarm.UpdateFailureActionPause, swarm.UpdateFailureActionContinue)
-		},
-	)
+// limits collects what of a service is over a limit: the first finding counts.
+type limits struct{ key, problem string }
+
+func (l *limits) fail(key, problem string) {
+	if problem != "" && l.problem == "" {
+		l.key, l.problem = key, problem
+	}
 }
 
-func firstProblem(checks ...func() (string, string)) (key, problem string) {
-	for _, check := range checks {
-		if key, problem := check(); problem != "" {
-			return key, problem
-		}
+// refused is the key of a service that Swarm would refuse, and why; both are empty for a good one.
+func refused(spec swarm.ServiceSpec) (key, problem string) {
+	var l limits
+	task := spec.TaskTemplate
+	l.resources(task.Resources)
+	l.restart(task.RestartPolicy)
+	l.placement(task.Placement)
+	l.mounts(task.ContainerSpec.Mounts)
+	l.healthcheck(task.ContainerSpec.Healthcheck)
+	l.notNegative("stop_grace_period", task.ContainerSpec.StopGracePeriod)
+	l.ports(endpoint(spec))
+	if spec.UpdateConfig != nil && (spec.Mode.ReplicatedJob != nil || spec.Mode.GlobalJob != nil) {
+		l.fail("deploy.update_config", "a job is never updated: it has no update_config")
 	}
-	return "", ""
+	l.update("deploy.update_config", spec.UpdateConfig, swarm.UpdateFailureActionPause, swarm.UpdateFailureActionContinue, swarm.UpdateFailureActionRollback)
+	l.update("deploy.rollback_config", spec.RollbackConfig, swarm.UpdateFailureActionPause, swarm.UpdateFailureActionContinue)
+	return l.key, l.problem
 }
 
 const (
@@ -79,131 +71,120 @@ const (
 	minMemory = 4 << 20
 )
 
-func refusedResources(r *swarm.ResourceRequirements) (key, problem string) {
+func (l *limits) resources(r *swarm.ResourceRequirements) {
 	if r == nil {
-		return "", ""
+		return
 	}
-	cpus, memory := map[string]int64{}, map[string]int64{}
 	if r.Limits != nil {
-		cpus["limits"], memory["limits"] = r.Limits.NanoCPUs, r.Limits.MemoryBytes
+		l.resource("deploy.resources.limits", r.Limits.NanoCPUs, r.Limits.MemoryBytes)
 	}
 	if r.Reservations != nil {
-		cpus["reservations"], memory["reservations"] = r.Reservations.NanoCPUs, r.Reservations.MemoryBytes
+		l.resource("deploy.resources.reservations", r.Reservations.NanoCPUs, r.Reservations.MemoryBytes)
 	}
-	for _, kind := range sorted(cpus) {
-		switch path := "deploy.resources." + kind; {
-		case cpus[kind] != 0 && cpus[kind] < minCPU:
-			return path + ".cpus", "must be at least 0.001"
-		case memory[kind] != 0 && memory[kind] < minMemory:
-			return path + ".memory", "must be at least 4M"
-		}
-	}
-	return "", ""
 }
 
-func refusedRestart(p *swarm.RestartPolicy) (key, problem string) {
+func (l *limits) resource(path string, cpus, memory int64) {
+	if cpus != 0 && cpus < minCPU {
+		l.fail(path+".cpus", "must be at least 0.001")
+	}
+	if memory != 0 && memory < minMemory {
+		l.fail(path+".memory", "must be at least 4M")
+	}
+}
+
+func (l *limits) restart(p *swarm.RestartPolicy) {
 	if p == nil {
-		return "", ""
+		return
 	}
 	const path = "deploy.restart_policy"
-	if problem := notOneOf(p.Condition, "", swarm.RestartPolicyConditionNone, swarm.RestartPolicyConditionOnFailure, swarm.RestartPolicyConditionAny); problem != "" {
-		return path + ".condition", problem
-	}
-	return negative(path, map[string]*time.Duration{"delay": p.Delay, "window": p.Window})
+	l.fail(path+".condition", notOneOf(p.Condition, "", swarm.RestartPolicyConditionNone, swarm.RestartPolicyConditionOnFailure, swarm.RestartPolicyConditionAny))
+	l.notNegative(path+".delay", p.Delay)
+	l.notNegative(path+".window", p.Window)
 }
 
-func refusedPlacement(p *swarm.Placement) (key, problem string) {
+func (l *limits) placement(p *swarm.Placement) {
 	if p == nil {
-		return "", ""
+		return
 	}
 	for i, expression := range p.Constraints {
 		if _, err := constraint.Parse([]string{expression}); err != nil {
-			return fmt.Sprintf("deploy.placement.constraints.%d", i), fmt.Sprintf("%q: %v", expression, err)
+			l.fail(fmt.Sprintf("deploy.placement.constraints.%d", i), fmt.Sprintf("%q: %v", expression, err))
 		}
 	}
-	return "", ""
 }
 
-func refusedUpdate(path string, u *swarm.UpdateConfig, actions ...string) (key, problem string) {
+func (l *limits) update(path string, u *swarm.UpdateConfig, actions ...string) {
 	if u == nil {
-		return "", ""
+		return
 	}
-	if problem := notOneOf(u.FailureAction, append([]string{""}, actions...)...); problem != "" {
-		return path + ".failure_action", problem
-	}
+	l.fail(path+".failure_action", notOneOf(u.FailureAction, append([]string{""}, actions...)...))
 	if u.MaxFailureRatio < 0 || u.MaxFailureRatio > 1 {
-		return path + ".max_failure_ratio", "must be from 0 to 1"
+		l.fail(path+".max_failure_ratio", "must be from 0 to 1")
 	}
-	return negative(path, map[string]*time.Duration{"delay": &u.Delay, "monitor": &u.Monitor})
+	l.notNegative(path+".delay", &u.Delay)
+	l.notNegative(path+".monitor", &u.Monitor)
 }
 
 // windowsPath is one with a drive, or a named pipe.
 var windowsPath = regexp.MustCompile(`^(?:[a-zA-Z]:[\\/]|\\\\)`)
 
-func refusedMounts(mounts []mount.Mount) (key, problem string) {
+func (l *limits) mounts(mounts []mount.Mount) {
 	seen := map[string]bool{}
 	for i, m := range mounts {
 		path := fmt.Sprintf("volumes.%d", i)
-		switch {
-		case !strings.HasPrefix(m.Target, "/") && !windowsPath.MatchString(m.Target):
-			return path, fmt.Sprintf("the target %q must be an absolute path", m.Target)
-		case seen[m.Target]:
-			return path, "another volume is mounted on " + m.Target
+		if !strings.HasPrefix(m.Target, "/") && !windowsPath.MatchString(m.Target) {
+			l.fail(path, fmt.Sprintf("the target %q must be an absolute path", m.Target))
+		}
+		if seen[m.Target] {
+			l.fail(path, "another volume is mounted on "+m.Target)
 		}
 		seen[m.Target] = true
 	}
-	return "", ""
 }
 
-func refusedHealthcheck(h *container.HealthConfig) (key, problem string) {
+func (l *limits) healthcheck(h *container.HealthConfig) {
 	if h == nil {
-		return "", ""
+		return
 	}
 	if len(h.Test) > 0 && !slices.Contains([]string{"NONE", "CMD", "CMD-SHELL"}, h.Test[0]) {
-		return "healthcheck.test", fmt.Sprintf("begins with %q; it must be CMD, CMD-SHELL or NONE", h.Test[0])
+		l.fail("healthcheck.test", fmt.Sprintf("begins with %q; it must be CMD, CMD-SHELL or NONE", h.Test[0]))
 	}
 	if h.Retries < 0 {
-		return "healthcheck.retries", "must not be negative"
+		l.fail("healthcheck.retries", "must not be negative")
 	}
 	times := map[string]time.Duration{"interval": h.Interval, "timeout": h.Timeout, "start_period": h.StartPeriod, "start_interval": h.StartInterval}
 	for _, name := range sorted(times) {
 		if times[name] != 0 && times[name] < time.Millisecond {
-			return "healthcheck." + name, "must be at least 1ms"
+			l.fail("healthcheck."+name, "must be at least 1ms")
 		}
 	}
-	return "", ""
 }
 
 // highestPort there is.
 const highestPort = 65535
 
-func refusedPorts(e swarm.EndpointSpec) (key, problem string) {
-	if problem := notOneOf(e.Mode, "", swarm.ResolutionModeVIP, swarm.ResolutionModeDNSRR); problem != "" {
-		return "deploy.endpoint_mode", problem
-	}
+func (l *limits) ports(e swarm.EndpointSpec) {
+	l.fail("deploy.endpoint_mode", notOneOf(e.Mode, "", swarm.ResolutionModeVIP, swarm.ResolutionModeDNSRR))
 	seen := map[string]bool{}
 	for i, port := range e.Ports {
 		path := fmt.Sprintf("ports.%d", i)
-		if problem := notOneOf(port.Protocol, "", swarm.PortConfigProtocolTCP, swarm.PortConfigProtocolUDP, swarm.PortConfigProtocolSCTP); problem != "" {
-			return path + ".protocol", problem
+		l.fail(path+".protocol", notOneOf(port.Protocol, "", swarm.PortConfigProtocolTCP, swarm.PortConfigProtocolUDP, swarm.PortConfigProtocolSCTP))
+		l.fail(path+".mode", notOneOf(port.PublishMode, "", swarm.PortConfigPublishModeIngress, swarm.PortConfigPublishModeHost))
+		if port.TargetPort < 1 || port.TargetPort > highestPort {
+			l.fail(path, fmt.Sprintf("the target %d must be a port from 1 to %d", port.TargetPort, highestPort))
 		}
-		if problem := notOneOf(port.PublishMode, "", swarm.PortConfigPublishModeIngress, swarm.PortConfigPublishModeHost); problem != "" {
-			return path + ".mode", problem
+		if port.PublishedPort > highestPort {
+			l.fail(path, fmt.Sprintf("the published %d must be a port from 1 to %d", port.PublishedPort, highestPort))
+		}
+		if e.Mode == swarm.ResolutionModeDNSRR && port.PublishMode != swarm.PortConfigPublishModeHost {
+			l.fail(path, "endpoint_mode dnsrr has no routing mesh: publish with mode: host")
 		}
 		number := fmt.Sprintf("%d/%s", port.PublishedPort, cmp.Or(port.Protocol, swarm.PortConfigProtocolTCP))
-		switch {
-		case port.TargetPort < 1 || port.TargetPort > highestPort:
-			return path, fmt.Sprintf("the target %d must be a port from 1 to %d", port.TargetPort, highestPort)
-		case port.PublishedPort > highestPort:
-			return path, fmt.Sprintf("the published %d must be a port from 1 to %d", port.PublishedPort, highestPort)
-		case e.Mode == swarm.ResolutionModeDNSRR && port.PublishMode != swarm.PortConfigPublishModeHost:
-			return path, "endpoint_mode dnsrr has no routing mesh: publish with mode: host"
-		case port.PublishedPort != 0 && seen[number]:
-			return path, number + " is published twice"
+		if port.PublishedPort != 0 && seen[number] {
+			l.fail(path, number+" is published twice")
 		}
 		seen[number] = true
 	}
-	return "", ""
 }
 
 func endpoint(spec swarm.ServiceSpec) swarm.EndpointSpec {
@@ -226,11 +207,8 @@ func notOneOf[T ~string](value T, choices ...T) (problem string) {
 	return fmt.Sprintf("must be %s, not %q", strings.Join(names, " or "), value)
 }
 
-func negative(path string, times map[string]*time.Duration) (key, problem string) {
-	for _, name := range sorted(times) {
-		if times[name] != nil && *times[name] < 0 {
-			return path + "." + name, "must not be negative"
-		}
+func (l *limits) notNegative(key string, d *time.Duration) {
+	if d != nil && *d < 0 {
+		l.fail(key, "must not be negative")
 	}
-	return "", ""
 }

@@ -78,7 +78,9 @@ func (s *source) read(name string, lookup Lookup) (_ *File, err error) {
 
 func (f *File) readExtensions(lookup Lookup) error {
 	top := f.source.extension("x-rollout", f.source.node("x-rollout"), lookup)
-	f.release = top.text("release")
+	if f.release = top.text("release"); printable(f.release) != f.release {
+		top.fail("release", "must be one short line of visible characters")
+	}
 	top.text("stack") // see NameIn
 	if err := top.close(); err != nil {
 		return err

@@ -332,6 +332,7 @@ func TestAWrongFileIsRefusedWithItsLineAndKey(t *testing.T) {
 		{"ExtensionMisspelt", "services:\n  a:\n    image: a\n    x-rolout: {job: true}\n", "s.yml:4: services.a.x-rolout: unknown key; x-rollout?"},
 		{"ExtensionMisspeltAtTheTop", "x-rollouts: {stack: a}\nservices: {a: {image: a}}\n", "s.yml:1: x-rollouts: unknown key; x-rollout?"},
 		{"ReleaseIsAList", "services: {a: {image: a}}\nx-rollout:\n  release: [v1]\n", "s.yml:3: x-rollout.release: must be text"},
+		{"ReleaseOfTwoLines", "services: {a: {image: a}}\nx-rollout:\n  release: \"a\\nb\"\n", "s.yml:3: x-rollout.release: must be one short line"},
 		{"TimeoutWithoutJob", "services:\n  a:\n    image: a\n    x-rollout:\n      timeout: 5m\n", "s.yml:5: services.a.x-rollout.timeout: is for a job"},
 		{"JobTimeoutWithoutUnit", "services:\n  a:\n    image: a\n    x-rollout:\n      job: true\n      timeout: 5\n", `s.yml:6: services.a.x-rollout.timeout: must be a duration like 30s, not "5"`},
 		{"JobWithProbe", "services:\n  a:\n    image: a\n    x-rollout:\n      job: true\n      probe: {port: 80}\n", "s.yml:6: services.a.x-rollout.probe: a job ends"},
