@@ -116,6 +116,8 @@ func keyProblem(key, value *yaml.Node) string {
 		return "a key must be text"
 	case key.Tag == "!!merge" && !mergeable(value):
 		return "<< takes a mapping, or a list of mappings"
+	case key.Tag == "!!null" && key.Value == "":
+		return "a key is missing before the colon"
 	case key.Tag != "!!merge" && key.Tag != "!!str":
 		return fmt.Sprintf("the key %s must be text; put it in quotes", key.Value)
 	}
