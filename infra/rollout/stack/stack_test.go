@@ -256,7 +256,7 @@ func TestAWrongFileIsRefusedWithItsLineAndKey(t *testing.T) {
 		{"DeepAsNobodyWrites", "services: " + strings.Repeat("[", 20_000), "s.yml:1: not YAML: exceeded max depth"},
 		{"NumberAsKey", "services:\n  app:\n    image: a\n    labels:\n      5: x\n", "s.yml:5: services.app.labels: the key 5 must be text; put it in quotes"},
 		{"NullAsKey", "services:\n  ~: {image: a}\n", "s.yml:2: services: the key ~ must be text"},
-		{"NothingAsKey", "services:\n  app:\n    image: a\n    : b\n", "s.yml:4: services.app: a key is missing before the colon"},
+		{"NothingAsKey", "services:\n  app:\n    image: a\n    ? \n    : b\n", "s.yml:4: services.app: a key is missing before the colon"},
 		{"ListAsKey", "services:\n  ? [a]\n  : {image: a}\n", "s.yml:2: services: a key must be text"},
 		{"MergeOfText", "services:\n  app:\n    <<: base\n", "s.yml:3: services.app: << takes a mapping"},
 		{"MergeOfAListOfTexts", "x-base: &base [a]\nservices:\n  app:\n    <<: *base\n", "s.yml:4: services.app: << takes a mapping"},
