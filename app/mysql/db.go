@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	sqldriver "database/sql/driver"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -39,6 +40,9 @@ func (c Config) connector() (sqldriver.Connector, error) {
 	cfg.Loc = time.UTC         // what is read
 	cfg.ClientFoundRows = true // a save that changes nothing still finds its row
 	cfg.Collation = "utf8mb4_0900_ai_ci"
+	// The driver escapes the values itself: one round trip for a statement instead of three. That is
+	// safe with utf8mb4, where no byte of a character is a quote.
+	cfg.InterpolateParams = true
 	cfg.Timeout = 3 * time.Second
 	cfg.ReadTimeout = StatementTimeout + 5*time.Second // the context is first
 	cfg.WriteTimeout = cfg.ReadTimeout
@@ -61,7 +65,10 @@ func (quiet) Print(...any) {}
 // DB is the storage. It is safe for concurrent use.
 type DB struct {
 	sql *sql.DB
-	log *slog.Logger
+	// health has a connection of its own: behind a queue of visitors a server would seem dead that is
+	// only busy.
+	health *sql.DB
+	log    *slog.Logger
 }
 
 // Open prepares the storage; the first connection is made by the first call.
@@ -70,17 +77,21 @@ func Open(c Config, log *slog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	return &DB{sql: openPool(connector, 10), health: openPool(connector, 1), log: log}, nil
+}
+
+func openPool(connector sqldriver.Connector, size int) *sql.DB {
 	pool := sql.OpenDB(connector)
-	pool.SetMaxOpenConns(10)
-	pool.SetMaxIdleConns(10)
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size)
 	// Shorter than the 900 s after which a swarm's virtual address drops idle connections (moby#31208).
 	pool.SetConnMaxLifetime(3 * time.Minute)
 	pool.SetConnMaxIdleTime(time.Minute)
-	return &DB{sql: pool, log: log}, nil
+	return pool
 }
 
 // Close ends all connections.
-func (db *DB) Close() error { return db.sql.Close() }
+func (db *DB) Close() error { return errors.Join(db.sql.Close(), db.health.Close()) }
 
 // Pool is the connection pool, for its metrics.
 func (db *DB) Pool() *sql.DB { return db.sql }
@@ -89,7 +100,7 @@ func (db *DB) Pool() *sql.DB { return db.sql }
 func (db *DB) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
 	defer cancel()
-	return translate(db.sql.PingContext(ctx))
+	return translate(db.health.PingContext(ctx))
 }
 
 // tries is how often a transaction runs when it loses a deadlock each time.

@@ -70,7 +70,7 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 		return err
 	}
 	var have int64
-	err = one(ctx, db.sql, []any{&have}, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied")
+	err = one(ctx, db.health, []any{&have}, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied")
 	if number(err) == noSuchTable {
 		have, err = 0, nil
 	}

@@ -13,12 +13,16 @@ import (
 // the database has answered once, so that a new container is healthy when it can serve.
 func (s *Server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
 
+// readyPatience is for the database's answer. One that is busy is not away: whoever asks gives an
+// answer some seconds too.
+const readyPatience = 3 * time.Second
+
 // readyz says whether requests should be sent here now.
 func (s *Server) readyz(c echo.Context) error {
 	if s.draining.Load() {
 		return c.String(http.StatusServiceUnavailable, "draining\n")
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), time.Second)
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readyPatience)
 	defer cancel()
 	if err := s.Store.Ping(ctx); err != nil {
 		s.Log.Warn("not ready", "error", err)
