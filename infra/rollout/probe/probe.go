@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -36,7 +37,14 @@ const (
 	interval = 200 * time.Millisecond
 	// patience is for one answer.
 	patience = 5 * time.Second
+	// busyShare: one answer in so many may be that a server is busy, and one more. Under load that
+	// happens to a good release too; a replica that never gets ready answers far more often.
+	busyShare = 10
 )
+
+// busyError is a wrong answer that says nothing against the release: it came too late, or a server
+// asked for patience.
+type busyError struct{ error }
 
 // Prober asks.
 type Prober struct {
@@ -45,7 +53,8 @@ type Prober struct {
 	Report func(url string, right bool, answer string)
 }
 
-// Settle returns when all addresses have given nothing but right answers for the settle time.
+// Settle returns when all addresses have given nothing but right answers for the settle time. One
+// in ten may be late or 503 "busy", as long as no other release answers.
 func (p Prober) Settle(ctx context.Context, questions []Question, settle time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -71,19 +80,25 @@ func (p Prober) settle(ctx context.Context, q Question, settle time.Duration) er
 	}
 	began := time.Now()
 	var right, wrong time.Time // since when
+	var answers, busy int      // since right
 	for {
 		answer, err := ask(ctx, client, q)
 		now := time.Now()
+		var late *busyError
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err == nil && right.IsZero():
 			right, wrong = now, time.Time{}
+			answers, busy = 1, 0
 			p.Report(q.URL, true, answer)
 		case err == nil:
+			answers++
 			if now.Sub(right) >= settle {
 				return nil
 			}
+		case !right.IsZero() && errors.As(err, &late) && busy <= answers/busyShare:
+			busy++
 		default:
 			if wrong.IsZero() {
 				wrong, right = now, time.Time{}
@@ -112,6 +127,9 @@ func ask(ctx context.Context, client *http.Client, q Question) (string, error) {
 	request.Header.Set("User-Agent", "rollout-probe")
 	response, err := client.Do(request)
 	if err != nil {
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+			return "", &busyError{reason(err)}
+		}
 		return "", reason(err)
 	}
 	defer response.Body.Close()
@@ -120,7 +138,10 @@ func ask(ctx context.Context, client *http.Client, q Question) (string, error) {
 	if q.Header != "" {
 		answer += fmt.Sprintf(", %s %q", q.Header, response.Header.Get(q.Header))
 	}
+	patient := response.StatusCode == http.StatusServiceUnavailable || response.StatusCode == http.StatusTooManyRequests
 	switch {
+	case patient && q.Status != response.StatusCode && (q.Header == "" || response.Header.Get(q.Header) == q.Expect):
+		return "", &busyError{errors.New(answer)}
 	case q.Status != 0 && response.StatusCode != q.Status, q.Status == 0 && response.StatusCode >= 400:
 		return "", errors.New(answer)
 	case q.Header != "" && response.Header.Get(q.Header) != q.Expect:

@@ -98,6 +98,35 @@ func TestSettleWaitsUntilOnlyTheNewReleaseAnswers(t *testing.T) {
 			t.Errorf("told %q, want %q", told.told, want)
 		}
 	})
+	t.Run("OK/it is busy once in a while", func(t *testing.T) {
+		var told reports
+		url, _ := server(t, func(n int, w http.ResponseWriter, r *http.Request) {
+			release("new")(n, w, r)
+			if n == 3 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})
+		if err := prober(&told).Settle(t.Context(), []probe.Question{wantNew(url)}, 700*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{`right: status 200 OK, X-Release "new"`}; !slices.Equal(told.told, want) {
+			t.Errorf("told %q, want %q: the settle time went on", told.told, want)
+		}
+	})
+	t.Run("ErrProbe/one of two replicas is never ready", func(t *testing.T) {
+		url, _ := server(t, func(n int, w http.ResponseWriter, r *http.Request) {
+			release("new")(n, w, r)
+			if n%2 == 0 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})
+		q := wantNew(url)
+		q.Timeout = 500 * time.Millisecond
+		err := prober(&reports{}).Settle(t.Context(), []probe.Question{q}, time.Second)
+		if wrong, ok := errors.AsType[*probe.Error](err); !ok || !strings.Contains(wrong.Answer, "503") {
+			t.Errorf("got %v, want an Error with the 503", err)
+		}
+	})
 	t.Run("OK/nothing to ask", func(t *testing.T) {
 		if err := prober(&reports{}).Settle(t.Context(), nil, time.Hour); err != nil {
 			t.Error(err)
