@@ -127,7 +127,7 @@ func (o observation) count() Status {
 			continue
 		}
 		switch {
-		case task.Status.State == swarm.TaskStateRunning && task.DesiredState == swarm.TaskStateRunning:
+		case task.Status.State == swarm.TaskStateRunning && task.DesiredState == swarm.TaskStateRunning && !o.mustEnd():
 			done[slot] = true
 		case task.Status.State == swarm.TaskStateComplete && o.oneShot() && !o.stale(task):
 			done[slot], want[slot] = true, true
@@ -159,16 +159,28 @@ func (o observation) failedTasks() []swarm.Task {
 	return failed
 }
 
+// oneShot tells whether the service is meant to end, or has.
 func (o observation) oneShot() bool {
-	mode := o.service.Spec.Mode
-	if mode.ReplicatedJob != nil || mode.GlobalJob != nil {
+	policy := o.service.Spec.TaskTemplate.RestartPolicy
+	return o.mustEnd() || policy != nil && policy.Condition == swarm.RestartPolicyConditionOnFailure && o.ended()
+}
+
+// mustEnd tells whether the service has done its work only when it has ended: a job, and what is
+// never restarted, unless a port or a health check shows that it is a server all the same.
+func (o observation) mustEnd() bool {
+	spec := o.service.Spec
+	if spec.Mode.ReplicatedJob != nil || spec.Mode.GlobalJob != nil {
 		return true
 	}
-	policy := o.service.Spec.TaskTemplate.RestartPolicy
-	if policy == nil {
+	if policy := spec.TaskTemplate.RestartPolicy; policy == nil || policy.Condition != swarm.RestartPolicyConditionNone {
 		return false
 	}
-	return policy.Condition == swarm.RestartPolicyConditionNone || policy.Condition == swarm.RestartPolicyConditionOnFailure && o.ended()
+	if spec.EndpointSpec != nil && len(spec.EndpointSpec.Ports) > 0 {
+		return false
+	}
+	container := spec.TaskTemplate.ContainerSpec
+	checked := container != nil && container.Healthcheck != nil && len(container.Healthcheck.Test) > 0 && container.Healthcheck.Test[0] != "NONE"
+	return !checked
 }
 
 // ended tells whether a task of the present spec has ended well: with "on-failure" only that shows

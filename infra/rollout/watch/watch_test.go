@@ -12,6 +12,7 @@ import (
 	"boardcafe/infra/rollout/watch"
 	"boardcafe/tests/swarmtest"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/swarm"
 )
 
@@ -60,8 +61,13 @@ func TestSettles(t *testing.T) {
 		"global": {swarmtest.Behaviour{}, func(spec *swarm.ServiceSpec) {
 			spec.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}}
 		}, "running", 5 * time.Second},
-		"one-shot":             {swarmtest.Behaviour{Ends: true}, restart(swarm.RestartPolicyConditionNone), "complete", 0},
-		"one-shot, on failure": {swarmtest.Behaviour{Ends: true}, restart(swarm.RestartPolicyConditionOnFailure), "complete", 0},
+		"one-shot":                     {swarmtest.Behaviour{Ends: true}, restart(swarm.RestartPolicyConditionNone), "complete", 0},
+		"one-shot, on failure":         {swarmtest.Behaviour{Ends: true}, restart(swarm.RestartPolicyConditionOnFailure), "complete", 0},
+		"one-shot that takes its time": {swarmtest.Behaviour{Lives: 20 * time.Second}, restart(swarm.RestartPolicyConditionNone), "complete", 20 * time.Second},
+		"server that is never restarted": {swarmtest.Behaviour{}, func(spec *swarm.ServiceSpec) {
+			restart(swarm.RestartPolicyConditionNone)(spec)
+			spec.TaskTemplate.ContainerSpec.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "/healthy"}}
+		}, "running", 5 * time.Second},
 		"none wanted": {swarmtest.Behaviour{}, func(spec *swarm.ServiceSpec) {
 			none := uint64(0)
 			spec.Mode.Replicated.Replicas = &none
@@ -90,10 +96,12 @@ func TestFails(t *testing.T) {
 		change    func(*swarm.ServiceSpec)
 		text      string
 	}{
-		"crash loop": {swarmtest.Behaviour{Start: time.Second, Ends: true, Exit: 7}, func(*swarm.ServiceSpec) {}, "exit code 7"},
-		"one-shot":   {swarmtest.Behaviour{Ends: true, Exit: 7}, restart(swarm.RestartPolicyConditionNone), "ended with an error"},
-		"pending":    {swarmtest.Behaviour{Pending: "no suitable node"}, func(*swarm.ServiceSpec) {}, "no suitable node"},
-		"starting":   {swarmtest.Behaviour{Start: time.Hour}, func(*swarm.ServiceSpec) {}, "0 of 2 tasks (starting)"},
+		"crash loop":               {swarmtest.Behaviour{Start: time.Second, Ends: true, Exit: 7}, func(*swarm.ServiceSpec) {}, "exit code 7"},
+		"one-shot that ends late":  {swarmtest.Behaviour{Lives: 20 * time.Second, Exit: 7}, restart(swarm.RestartPolicyConditionNone), "ended with an error"},
+		"one-shot that never ends": {swarmtest.Behaviour{}, restart(swarm.RestartPolicyConditionNone), "0 of 2 tasks (running)"},
+		"one-shot":                 {swarmtest.Behaviour{Ends: true, Exit: 7}, restart(swarm.RestartPolicyConditionNone), "ended with an error"},
+		"pending":                  {swarmtest.Behaviour{Pending: "no suitable node"}, func(*swarm.ServiceSpec) {}, "no suitable node"},
+		"starting":                 {swarmtest.Behaviour{Start: time.Hour}, func(*swarm.ServiceSpec) {}, "0 of 2 tasks (starting)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
