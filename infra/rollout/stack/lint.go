@@ -14,6 +14,9 @@ import (
 // defaultGrace is Docker's own between SIGTERM and SIGKILL.
 const defaultGrace = 10 * time.Second
 
+// defaultMonitor is Swarm's own for a new task.
+const defaultMonitor = 5 * time.Second
+
 // lint names what is legal and will hurt, each with its reason.
 func lint(services []Service, dict map[string]any) []Warning {
 	var out []Warning
@@ -73,6 +76,9 @@ func lintService(service Service) []string {
 	if container.Healthcheck == nil && !oneShot(spec) {
 		out = append(out, "no healthcheck: a task counts as ready when its process exists, and is sent requests before it can answer")
 	}
+	if text := lintDelay(spec); text != "" {
+		out = append(out, text)
+	}
 	grace := defaultGrace
 	if container.StopGracePeriod != nil {
 		grace = *container.StopGracePeriod
@@ -81,6 +87,24 @@ func lintService(service Service) []string {
 		out = append(out, fmt.Sprintf("stop_grace_period %s is not longer than the drain of %s: it is killed while it still serves", grace, service.Drain))
 	}
 	return out
+}
+
+// lintDelay finds updates that go on to the next task while Swarm still watches the last one. Seen: a
+// release that was healthy for a second and then crashed had replaced both replicas by then.
+func lintDelay(spec swarm.ServiceSpec) string {
+	update := spec.UpdateConfig
+	several := spec.Mode.Replicated != nil && spec.Mode.Replicated.Replicas != nil && *spec.Mode.Replicated.Replicas > 1
+	if update == nil || update.Order != swarm.UpdateOrderStartFirst || !several {
+		return "" // nobody asked for an update without a gap
+	}
+	monitor := update.Monitor
+	if monitor == 0 {
+		monitor = defaultMonitor
+	}
+	if update.Delay >= monitor {
+		return ""
+	}
+	return fmt.Sprintf("update_config.delay %s is shorter than its monitor of %s: a release that is healthy at first and then crashes replaces every task before Swarm notices", update.Delay, monitor)
 }
 
 // oneShot tells whether the service is meant to end.

@@ -519,6 +519,8 @@ func TestTheLintNamesWhatWillHurt(t *testing.T) {
 		{"NoHealthcheck", "  a:\n    image: a\n    deploy: {replicas: 2}\n", "a: no healthcheck"},
 		{"StartFirstHostPort", "  a:\n    image: a\n    ports: [{target: 80, published: 80, mode: host}]\n    deploy: {update_config: {order: start-first}}\n" + healthy, "a: start-first with a port in host mode"},
 		{"StartFirstVolume", "  a:\n    image: a\n    volumes: ['files:/v']\n    deploy: {update_config: {order: start-first}}\n" + healthy, "a: start-first with a named volume"},
+		{"DelayShorterThanMonitor", "  a:\n    image: a\n    deploy: {replicas: 2, update_config: {order: start-first, delay: 2s}}\n" + healthy, "a: update_config.delay 2s is shorter than its monitor of 5s"},
+		{"DelayAsLongAsMonitorIsFine", "  a:\n    image: a\n    deploy: {replicas: 2, update_config: {order: start-first, delay: 7s, monitor: 7s}}\n" + healthy, ""},
 		{"GraceShorterThanDrain", "  a:\n    image: a\n    deploy: {replicas: 2}\n    x-rollout: {drain: 10s}\n" + healthy, "a: stop_grace_period 10s is not longer than the drain of 10s"},
 		{"Unsupported", "  a:\n    image: a\n    privileged: true\n    deploy: {replicas: 2}\n" + healthy, ": privileged: a swarm ignores it"},
 		{"AddressOfAPort", "  a:\n    image: a\n    ports: ['127.0.0.1:80:80']\n    deploy: {replicas: 2}\n" + healthy, "a: port 127.0.0.1:80:80: a swarm ignores the address"},
