@@ -88,7 +88,9 @@ func (r *run) evidence(ctx context.Context, cause error) []watch.Task {
 		tasks = tasks[:logTasks]
 	}
 	for i := range tasks {
-		tasks[i].Log = r.taskLog(ctx, tasks[i].ID)
+		if tasks[i].Node != "" { // elsewhere there is nothing that could have logged
+			tasks[i].Log = r.taskLog(ctx, tasks[i].ID)
+		}
 	}
 	return tasks
 }

@@ -20,7 +20,7 @@ type ImageError struct {
 }
 
 func (e *ImageError) Error() string {
-	return fmt.Sprintf("image %s: %v; is it pushed, and may this user pull it? (docker login)", e.Image, e.Err)
+	return fmt.Sprintf("image %s: %v; does the registry answer, is it pushed, and may this user pull it? (docker login)", e.Image, e.Err)
 }
 
 func (e *ImageError) Unwrap() error { return e.Err }
