@@ -31,6 +31,13 @@ func publish(t *testing.T, release string) {
 	pushRelease(t, release)
 }
 
+// publishBroken pushes a release whose app fails in the given way, see testdata/broken.
+func publishBroken(t *testing.T, release, how string) {
+	t.Helper()
+	buildApp(t, release, "./tests/cluster/rollout/testdata/broken", "-X main.release="+release+" -X main.how="+how)
+	pushRelease(t, release)
+}
+
 func appImage(release string) string { return "boardcafe/test-app:" + release }
 
 // buildApp makes an image with one program in it, as infra/images/app does.

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"boardcafe/tests/cluster"
+	"boardcafe/tests/cluster/machine"
 	"boardcafe/tests/engine"
 )
 
@@ -20,6 +23,8 @@ type call struct {
 	env     []string
 	file    string // docker-stack.yml unless set
 	host    string // the manager's socket unless set
+	// probed are the machines that the release must serve on; all unless set.
+	probed []*machine.Machine
 }
 
 // result is how a call ended.
@@ -60,7 +65,10 @@ func command(ctx context.Context, c call, args ...string) *exec.Cmd {
 	args = append(args, "--host", c.host, "--file", c.file, "--progress", "plain")
 	if args[0] == "deploy" || args[0] == "rollback" {
 		args = append(args, "--settle", "3s")
-		for _, m := range swarm.Machines() {
+		if c.probed == nil {
+			c.probed = swarm.Machines()
+		}
+		for _, m := range c.probed {
 			args = append(args, "--probe", "http://"+m.Port(80))
 		}
 	}
@@ -91,4 +99,19 @@ func (r result) wants(t *testing.T, code int, texts ...string) {
 			t.Errorf("the output lacks %q:\n%s", text, r.all())
 		}
 	}
+}
+
+// variant writes a stack file that differs from the café's, beside it so that its paths hold.
+func variant(t *testing.T, edit func(string) string) string {
+	t.Helper()
+	original, err := os.ReadFile(filepath.Join(engine.Root(), "docker-stack.yml"))
+	must(t, err)
+	edited := edit(string(original))
+	if edited == string(original) {
+		t.Fatal("the edit changes nothing: docker-stack.yml has changed")
+	}
+	edited = strings.ReplaceAll(edited, "file: infra/", "file: "+engine.Root()+"/infra/")
+	path := filepath.Join(t.TempDir(), "docker-stack.yml")
+	must(t, os.WriteFile(path, []byte(edited), 0o600))
+	return path
 }

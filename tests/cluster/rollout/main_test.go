@@ -67,20 +67,37 @@ func prepare(ctx context.Context) (err error) {
 	if managerHost, err = swarm.Manager.DockerHost(); err != nil {
 		return err
 	}
-	if err := swarm.Reset(ctx); err != nil {
-		return err
-	}
-	// A reused machine has the café's data still.
-	for _, m := range swarm.Machines() {
-		if _, err := m.Run(ctx, "docker", "volume", "rm", "--force", "cafe_db"); err != nil {
-			return err
-		}
-	}
-	if err := swarm.Label(ctx, swarm.Workers[0], "cafe.db", "true"); err != nil {
-		return err
-	}
 	if err := loadBase(ctx); err != nil {
 		return fmt.Errorf("load the café's images: %w", err)
 	}
 	return nil
+}
+
+// The cases of issue 4, in its order. Each begins with a café whose newest release is good and ends
+// with one.
+func TestRollout(t *testing.T) {
+	t.Run("first deploy of the café on an empty swarm", firstDeploy)
+	t.Run("the same again", sameAgain)
+	t.Run("a new app image", newImage)
+	t.Run("an image that never becomes healthy", neverHealthy)
+	t.Run("an image that crashes after 3 s", crashes)
+	t.Run("an image that is healthy but answers the probe with 500", failsProbe)
+	t.Run("an image or tag that does not exist", noImage)
+	t.Run("wrong registry password", wrongPassword)
+	t.Run("registry down", registryDown)
+	t.Run("a changed nginx setting", changedConfig)
+	t.Run("a changed secret, and back", changedSecret)
+	t.Run("a migration that fails", failedMigration)
+	t.Run("a migration, then a release that fails", migrationThenFailure)
+	t.Run("two deploys at once", twoAtOnce)
+	t.Run("SIGINT during the update", interrupt)
+	t.Run("SIGKILL at ten random moments, each followed by deploy again", tenKills)
+	t.Run("a constraint that no machine meets", noMachineFits)
+	t.Run("a one-shot service that ends with 0; one that ends with 1", oneShot)
+	t.Run("a worker's machine stopped during the update", stoppedMachine)
+	t.Run("a service removed from the file", removedService)
+	t.Run("rollback two releases back, across a changed config", rollbackTwo)
+	t.Run("someone else scales a service meanwhile", scaledMeanwhile)
+	t.Run("manager reached over ssh", overSSH)
+	t.Run("the broken release with docker stack deploy", stackDeploy)
 }

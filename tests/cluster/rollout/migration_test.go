@@ -1,0 +1,37 @@
+package rollout_test
+
+import (
+	"strings"
+	"testing"
+)
+
+func failedMigration(t *testing.T) {
+	old := good(t)
+	publishBroken(t, "migration", "migration")
+	before := fingerprint(t)
+	l := startLoad(t)
+	r := rollout(t, call{release: "migration"}, "deploy")
+	r.wants(t, 3, "job migrate", "exit code 1", "migration 9999: column tables_turned is in the way")
+	l.dropsNothing(t)
+	t.Logf("%s\n%s", r.took, r.all())
+	if after := fingerprint(t); after != before {
+		t.Errorf("services and tasks:\n%s\nwere:\n%s", after, before)
+	}
+	answers(t, old)
+}
+
+func migrationThenFailure(t *testing.T) {
+	old := good(t)
+	publishBroken(t, "after-migration", "after-migration")
+	l := startLoad(t)
+	r := rollout(t, call{release: "after-migration"}, "deploy")
+	r.wants(t, 3, "exit code 7", "What a job did, a migration for example, stays done")
+	answers(t, old)
+	l.dropsNothing(t)
+	columns, err := swarm.Workers[0].Run(t.Context(), "sh", "-c",
+		`docker exec $(docker ps -q --filter name=cafe_db) mysql cafe -Ne "SHOW COLUMNS FROM customers LIKE 'birthday'"`)
+	must(t, err)
+	if !strings.Contains(columns, "birthday") {
+		t.Errorf("columns: %q, want the new one", columns)
+	}
+}
