@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -210,15 +212,27 @@ func (l *load) dropsNothing(t *testing.T) {
 	if l.requests < 100 {
 		t.Errorf("only %d requests: the load did not run", l.requests)
 	}
-	for i, f := range l.failures {
-		if i == 5 {
-			break
-		}
-		t.Errorf("%s %s: %s", f.at.Format("15:04:05.000"), f.machine, f.what)
+	for _, line := range l.summary() {
+		t.Error(line)
 	}
 	if len(l.failures) > 0 {
 		t.Errorf("%d of %d requests failed", len(l.failures), l.requests)
 	}
+}
+
+var numbers = regexp.MustCompile(`Game\+\d+`)
+
+// summary counts the failures that are alike in each second.
+func (l *load) summary() []string {
+	count := map[string]int{}
+	for _, f := range l.failures {
+		count[f.at.Format("15:04:05")+" "+f.machine+": "+numbers.ReplaceAllString(f.what, "…")]++
+	}
+	var lines []string
+	for _, text := range slices.Sorted(maps.Keys(count)) {
+		lines = append(lines, fmt.Sprintf("%s (%d times)", text, count[text]))
+	}
+	return lines
 }
 
 // closed is, for each machine, for how long its requests failed and when.

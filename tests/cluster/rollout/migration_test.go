@@ -25,6 +25,7 @@ func migrationThenFailure(t *testing.T) {
 	publishBroken(t, "after-migration", "after-migration")
 	l := startLoad(t)
 	r := rollout(t, call{release: "after-migration"}, "deploy")
+	t.Logf("%s\n%s", r.took, r.all())
 	r.wants(t, 3, "exit code 7", "What a job did, a migration for example, stays done")
 	answers(t, old)
 	l.dropsNothing(t)

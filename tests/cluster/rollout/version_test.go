@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ func tuned(t *testing.T, setting string) string {
 	path := filepath.Join(t.TempDir(), "nginx.conf")
 	must(t, os.WriteFile(path, []byte(edited), 0o644))
 	return variant(t, func(stack string) string {
-		return strings.Replace(stack, "infra/images/proxy/nginx.conf", path, 1)
+		return strings.Replace(stack, "infra/images/proxy/nginx.conf", strconv.Quote(path), 1)
 	})
 }
 
