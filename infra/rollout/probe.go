@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"boardcafe/infra/rollout/probe"
@@ -25,7 +26,7 @@ func (r *run) probe(ctx context.Context, s *stack.Stack, settle time.Duration) e
 	if err != nil || len(questions) == 0 {
 		return err
 	}
-	r.Progress.Step(fmt.Sprintf("probing %d addresses for %s", len(questions), settle))
+	r.Progress.Step(fmt.Sprintf("probing for %s: %s", settle, addresses(questions)))
 	prober := probe.Prober{Transport: r.Transport, Report: func(url string, right bool, answer string) {
 		if right {
 			r.Progress.Step(fmt.Sprintf("probe %s: %s", url, answer))
@@ -109,4 +110,13 @@ func address(node swarm.Node) string {
 		}
 	}
 	return node.Status.Addr
+}
+
+// addresses lists what is probed, for people.
+func addresses(questions []probe.Question) string {
+	var out []string
+	for _, q := range questions {
+		out = append(out, q.URL)
+	}
+	return strings.Join(out, ", ")
 }

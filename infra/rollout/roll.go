@@ -93,6 +93,7 @@ func (r *run) checkOnly(ctx context.Context) error {
 	if err := r.watcher.Await(limited, r.targets(r.want, nil)); err != nil {
 		return &FailedError{Release: r.past.good, Cause: err, Tasks: r.evidence(ctx, err), Running: r.running(ctx)}
 	}
+	r.prune(ctx)
 	r.Progress.Step("nothing to change")
 	return nil
 }
@@ -216,18 +217,23 @@ func (r *run) deployed(ctx context.Context) error {
 	if err := r.history().Finish(ctx, r.release, release.Deployed, "", time.Now()); err != nil {
 		return err
 	}
-	for _, operation := range r.plan.Prune {
-		line := operation.Line()
-		r.Progress.Step(fmt.Sprintf("%s %s %s", line.Action, line.Kind, line.Name))
-		if err := operation.Run(ctx, r.target()); err != nil {
-			r.Progress.Warn(err.Error()) // it is in use, or will be found again by the next run
-		}
-	}
+	r.prune(ctx)
 	if err := r.history().Trim(ctx); err != nil {
 		r.Progress.Warn(err.Error())
 	}
 	r.Progress.Step(fmt.Sprintf("release %s is deployed", r.release))
 	return nil
+}
+
+// prune removes what no kept release needs. What cannot be removed will be found again by the next run.
+func (r *run) prune(ctx context.Context) {
+	for _, operation := range r.plan.Prune {
+		line := operation.Line()
+		r.Progress.Step(fmt.Sprintf("%s %s %s", line.Action, line.Kind, line.Name))
+		if err := operation.Run(ctx, r.target()); err != nil {
+			r.Progress.Warn(err.Error())
+		}
+	}
 }
 
 // failed ends a release that does not serve: it is taken back, unless there is no right to.

@@ -422,6 +422,26 @@ func TestSecretSet(t *testing.T) {
 	})
 }
 
+// A version that nothing needs any more is no change of the release, and goes all the same.
+func TestPruneWithoutChanges(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.must(w.deploy("web:1"))
+		_, err := w.swarm.ConfigCreate(t.Context(), swarm.ConfigSpec{Annotations: swarm.Annotations{
+			Name: "cafe_conf_0123456789ab", Labels: map[string]string{stack.LabelNamespace: "cafe", stack.LabelKey: "conf"},
+		}})
+		w.must(err)
+		w.must(w.deploy("web:1"))
+		w.noted("nothing to change")
+		configs, err := w.swarm.ConfigList(t.Context(), swarm.ConfigListOptions{})
+		w.must(err)
+		for _, config := range configs {
+			if config.Spec.Name == "cafe_conf_0123456789ab" {
+				t.Error("the version is still there")
+			}
+		}
+	})
+}
+
 func TestPrune(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.must(w.Deploy(t.Context(), w.file("web:1", "  old:\n    image: old:1", ""), options))

@@ -18,7 +18,7 @@ func quick(t *testing.T) string {
 	t.Helper()
 	return variant(t, func(stack string) string {
 		return strings.Replace(stack, "{order: start-first, parallelism: 1, delay: 5s, failure_action: rollback, monitor: 5s}",
-			"{order: start-first, parallelism: 2, failure_action: rollback, monitor: 1s}", 1)
+			"{order: start-first, parallelism: 2, delay: 1s, failure_action: rollback, monitor: 1s}", 1)
 	})
 }
 
