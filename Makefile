@@ -103,11 +103,17 @@ clean: ## Remove the images and files that this project built
 
 # ---- Tests
 
+.PHONY: lab lab-down
+lab: images toolbox ## Three bare machines, provisioned by Ansible, with the café on them; prints their addresses
+	@go run ./tests/cmd/lab up
+lab-down: need-go need-docker ## Remove them
+	@go run ./tests/cmd/lab down
+
 # One package at a time: each starts machines of its own. CLUSTER_REUSE=1 keeps them for the next run.
 .PHONY: test-cluster
-test-cluster: images ## The tests on three machines: provisioning, rollouts, faults
+test-cluster: images toolbox ## The tests on three machines: provisioning, rollouts, faults
 	@go run ./tests/cmd/sweep
-	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; go test -count=1 -p 1 -timeout 30m -v ./tests/cluster/...
+	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; go test -count=1 -p 1 -timeout 30m -v ./tests/cluster/... ./tests/lab/...
 
 # ---- Checks
 
