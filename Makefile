@@ -113,7 +113,7 @@ lab-down: need-go need-docker ## Remove them
 .PHONY: test-cluster
 test-cluster: images toolbox ## The tests on three machines: provisioning, rollouts, faults
 	@go run ./tests/cmd/sweep
-	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; go test -count=1 -p 1 -timeout 30m -v ./tests/cluster/... ./tests/lab/...
+	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; go test -count=1 -p 1 -timeout 40m -v ./tests/cluster/... ./tests/lab/...
 
 # ---- Checks
 

@@ -32,13 +32,14 @@ func TestAStrangerReachesOnlyThePortsThatAreMeantForTheWorld(t *testing.T) {
 
 	// Somebody starts a container and publishes its port to the world, as Docker has it by default.
 	const publish = `
-		docker run --detach --rm --name published --publish 9000:9000 --tmpfs /tmp --entrypoint sh "$1" -c '
+		image=$(docker inspect --format '{{.Image}}' "$(docker ps --quiet --filter label=com.docker.swarm.service.name=cafe_proxy)")
+		docker run --detach --rm --name published --publish 9000:9000 --tmpfs /tmp --entrypoint sh "$image" -c '
 			printf "daemon off; pid /tmp/pid; error_log stderr; events {} http { access_log off; client_body_temp_path /tmp/a; proxy_temp_path /tmp/b;
 				fastcgi_temp_path /tmp/c; uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e; server { listen 9000; return 200; } }" > /tmp/nginx.conf
 			exec nginx -c /tmp/nginx.conf' >/dev/null
 		for n in $(seq 50); do if (</dev/tcp/127.0.0.1/9000) 2>/dev/null; then exit; fi; sleep 0.2; done
 		docker logs published; exit 1`
-	on(t, l.Worker, publish, proxyImage())
+	on(t, l.Worker, publish)
 	defer on(t, l.Worker, "docker rm --force published")
 
 	out, err := l.Control().Run(t.Context(), "knock", l.Manager.Address.String(), l.Worker.Address.String(), l.Jenkins.Address.String())
@@ -69,10 +70,6 @@ func TestAStrangerReachesOnlyThePortsThatAreMeantForTheWorld(t *testing.T) {
 			t.Errorf("not %q", open)
 		}
 	}
-}
-
-func proxyImage() string {
-	return fmt.Sprintf("%s:5000/proxy:%s", l.Jenkins.Address, engine.Release())
 }
 
 func TestTheMachinesReachOfEachOtherWhatTheyNeed(t *testing.T) {

@@ -18,7 +18,7 @@ func main() {
 	out := bufio.NewWriter(os.Stdout)
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	slots := make(chan struct{}, 6000)
+	slots := make(chan struct{}, 15000)
 	for _, address := range os.Args[1:] {
 		for port := 1; port <= 65535; port++ {
 			slots <- struct{}{}
