@@ -19,7 +19,7 @@ func TestUpgradingTheEngineOfTheWorkerDropsNoRequestOfTheManager(t *testing.T) {
 		t.Fatalf("the replicas are on %q, want both on worker", got)
 	}
 
-	load := startLoad(l.Manager)
+	load := startLoad(t, l.Manager)
 	time.Sleep(time.Second)
 	play(t, "upgrade.yml", "--limit", "worker", "--extra-vars", "upgrade_always=true")
 	time.Sleep(2 * time.Second)

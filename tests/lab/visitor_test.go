@@ -101,7 +101,8 @@ func (v *visitor) post(path string, form url.Values) error {
 	return nil
 }
 
-// load is requests to a machine's port 80, 50 a second, until stop.
+// load is a member of staff who looks at pages on a machine's port 80, 50 a second, until stop. Not at /readyz:
+// a replica that is about to stop says there that it is not ready, and serves on.
 type load struct {
 	mu       sync.Mutex
 	sent     int
@@ -110,14 +111,16 @@ type load struct {
 	running  sync.WaitGroup
 }
 
-func startLoad(m *machine.Machine) *load {
+func startLoad(t *testing.T, m *machine.Machine) *load {
+	t.Helper()
 	ld := &load{done: make(chan struct{})}
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	client := staff(t, m).client
+	client.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
 	ld.running.Go(func() {
 		ticker := time.NewTicker(20 * time.Millisecond)
 		defer ticker.Stop()
 		for n := 0; ; n++ {
-			path := []string{"/signin", "/readyz"}[n%2] // a page; and as far as the database
+			path := []string{"/", "/games"}[n%2] // both ask the database
 			select {
 			case <-ld.done:
 				return
