@@ -103,24 +103,31 @@ clean: ## Remove the images and files that this project built
 
 # ---- Tests
 
+.PHONY: lab lab-down
+lab: images toolbox ## Three bare machines, provisioned by Ansible, with the café on them; prints their addresses
+	@go run ./tests/cmd/lab up
+lab-down: need-go need-docker ## Remove them
+	@go run ./tests/cmd/lab down
+
 # One package at a time: each starts machines of its own. CLUSTER_REUSE=1 keeps them for the next run.
 .PHONY: test-cluster
-test-cluster: images ## The tests on three machines: provisioning, rollouts, faults
+test-cluster: images toolbox ## The tests on three machines: provisioning, rollouts, faults
 	@go run ./tests/cmd/sweep
-	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; go test -count=1 -p 1 -timeout 30m -v ./tests/cluster/...
+	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; go test -count=1 -p 1 -timeout 40m -v ./tests/cluster/... ./tests/lab/...
 
 # ---- Checks
 
 # $(call check,WHAT,COMMAND): one line for a check that passes, everything for one that does not.
 check = if out=$$($(2) 2>&1) && [[ -z $$out ]]; then echo "ok    $(1)"; else echo "FAIL  $(1)"; echo "$$out"; exit 1; fi
-# $(call in_toolbox,FILES,TOOL): the files are sent, not mounted, as the engine may run on another machine.
-in_toolbox = $(1) | tar --create --files-from=- \
-	| docker run --rm --interactive --network none --read-only --tmpfs /tmp --cap-drop ALL $(TOOLBOX) \
-		bash -c 'tar --extract && find . -type f -print0 | xargs -0 --no-run-if-empty $(2)'
+# $(call with_toolbox,FILES,SCRIPT): the files are sent, not mounted, as the engine may run on another machine.
+with_toolbox = $(1) | tar --create --files-from=- \
+	| docker run --rm --interactive --network none --read-only --tmpfs /tmp --cap-drop ALL $(TOOLBOX) bash -c 'tar --extract && $(2)'
+# $(call in_toolbox,FILES,TOOL): the tool with all of the files.
+in_toolbox = $(call with_toolbox,$(1),find . -type f -print0 | xargs -0 --no-run-if-empty $(2))
 files = git ls-files --cached --others --exclude-standard
 
-.PHONY: lint lint-go lint-shell lint-yaml lint-containers
-lint: lint-go lint-shell lint-yaml lint-containers ## Every linter
+.PHONY: lint lint-go lint-shell lint-yaml lint-ansible lint-containers
+lint: lint-go lint-shell lint-yaml lint-ansible lint-containers ## Every linter
 lint-go: need-go
 	@$(call check,gofmt,$(files) '*.go' | xargs gofmt -l)
 	@$(call check,go vet,go vet ./...)
@@ -129,6 +136,10 @@ lint-shell: toolbox
 	@$(call check,shellcheck,$(call in_toolbox,git grep --untracked -lE '^#!/(usr/)?bin/(env )?(ba)?sh',shellcheck))
 lint-yaml: toolbox
 	@$(call check,yamllint,$(call in_toolbox,$(files) .yamllint '*.yml' '*.yaml',yamllint --strict))
+lint-ansible: toolbox
+	@$(call check,ansible-lint,$(call with_toolbox,$(files) ansible,cd ansible && ansible-lint -q --nocolor))
+	@$(call check,playbooks,$(call with_toolbox,$(files) ansible,cd ansible && for playbook in *.yml; do \
+		ansible-playbook -i inventory.example --syntax-check $$playbook >/tmp/out 2>&1 || cat /tmp/out; done))
 lint-containers: need-go need-compose
 	@$(call check,Dockerfiles,go test ./tests/lint >/dev/null || go test ./tests/lint)
 	@$(call check,compose,$(COMPOSE) -f infra/compose.yaml config --quiet)

@@ -76,14 +76,13 @@ func (m *Machine) accept() {
 // other side runs here at the console.
 func (m *Machine) forward(conn *net.UnixConn) error {
 	ctx := context.Background() // as long as the two sides want
-	docker := m.site.docker
-	exec, err := docker.ContainerExecCreate(ctx, m.container.GetContainerID(), container.ExecOptions{
+	exec, err := m.docker.ContainerExecCreate(ctx, m.id, container.ExecOptions{
 		Cmd: []string{"docker", "system", "dial-stdio"}, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {
 		return err
 	}
-	stream, err := docker.ContainerExecAttach(ctx, exec.ID, container.ExecAttachOptions{})
+	stream, err := m.docker.ContainerExecAttach(ctx, exec.ID, container.ExecAttachOptions{})
 	if err != nil {
 		return err
 	}
@@ -105,7 +104,7 @@ func (m *Machine) Load(ctx context.Context, images ...string) error {
 	if err != nil {
 		return err
 	}
-	archive, err := m.site.docker.ImageSave(ctx, images)
+	archive, err := m.docker.ImageSave(ctx, images)
 	if err != nil {
 		return fmt.Errorf("save %v: %w", images, err)
 	}

@@ -1,14 +1,13 @@
 package machine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
-	"github.com/docker/docker/pkg/stdcopy"
 	"github.com/docker/go-connections/nat"
 	"github.com/testcontainers/testcontainers-go"
 )
@@ -31,7 +29,7 @@ type Spec struct {
 
 // Machine is a machine of a [Site].
 type Machine struct {
-	Name    string
+	Console
 	Address netip.Addr // on the site's network
 
 	site      *Site
@@ -51,7 +49,7 @@ func (s *Site) Start(ctx context.Context, spec Spec) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{Name: spec.Name, site: s}
+	m := &Machine{Console: Console{Name: spec.Name, docker: s.docker}, site: s}
 
 	// Known from here on, so that two that start at once do not take one address.
 	s.mu.Lock()
@@ -63,10 +61,11 @@ func (s *Site) Start(ctx context.Context, spec Spec) (*Machine, error) {
 	if m.container, err = s.run(ctx, m, spec, image); err != nil {
 		return nil, fmt.Errorf("start machine %s: %w", m.Name, err)
 	}
+	m.id = m.container.GetContainerID()
 	if err := m.attach(ctx, image); err != nil {
 		return nil, fmt.Errorf("start machine %s: %w", m.Name, err)
 	}
-	if err := m.letIn(ctx); err != nil {
+	if err := m.letIn(ctx, spec.Kind); err != nil {
 		return nil, fmt.Errorf("start machine %s: %w", m.Name, err)
 	}
 	s.options.Log("machine %s (%s) up at %s after %.1fs", m.Name, spec.Kind, m.Address, time.Since(begin).Seconds())
@@ -76,7 +75,7 @@ func (s *Site) Start(ctx context.Context, spec Spec) (*Machine, error) {
 // run creates and starts the machine's container.
 //
 // The capabilities are all that systemd and a Docker engine need, short of --privileged, which a
-// host that itself lacks CAP_SYS_RESOURCE refuses to give.
+// host that itself lacks CAP_SYS_RESOURCE refuses to give; and short of SYS_TIME: the clock is the host's.
 func (s *Site) run(ctx context.Context, m *Machine, spec Spec, image string) (*testcontainers.DockerContainer, error) {
 	ports := append([]int{22}, spec.Ports...)
 	request := testcontainers.GenericContainerRequest{
@@ -94,7 +93,7 @@ func (s *Site) run(ctx context.Context, m *Machine, spec Spec, image string) (*t
 			},
 			HostConfigModifier: func(host *container.HostConfig) {
 				host.CapAdd = []string{"ALL"}
-				host.CapDrop = []string{"SYS_RESOURCE"}
+				host.CapDrop = []string{"SYS_RESOURCE", "SYS_TIME"}
 				host.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
 				host.MaskedPaths, host.ReadonlyPaths = []string{}, []string{} // systempaths=unconfined
 				host.DeviceCgroupRules = []string{"a *:* rwm"}
@@ -134,7 +133,7 @@ func randomPort() string { return strconv.Itoa(20000 + rand.N(12000)) }
 
 // attach learns from the engine what the machine's container has.
 func (m *Machine) attach(ctx context.Context, image string) error {
-	info, err := m.site.docker.ContainerInspect(ctx, m.container.GetContainerID())
+	info, err := m.docker.ContainerInspect(ctx, m.id)
 	if err != nil {
 		return err
 	}
@@ -156,20 +155,24 @@ func (m *Machine) attach(ctx context.Context, image string) error {
 }
 
 // letIn waits for the boot, hands out the site's key to the machine's users and reads its host keys.
-func (m *Machine) letIn(ctx context.Context) error {
+func (m *Machine) letIn(ctx context.Context, kind Kind) error {
 	if err := m.booted(ctx); err != nil {
 		return err
 	}
+	users := []string{"debian"}
+	if kind == Docker {
+		users = append(users, "deploy")
+	}
 	const script = `
-		for user in debian deploy; do
-			id "$user" >/dev/null 2>&1 || continue
+		key=$1; shift
+		for user; do
 			install -d -m 0700 -o "$user" -g "$user" "/home/$user/.ssh"
 			file=/home/$user/.ssh/authorized_keys
-			grep -qxF "$1" "$file" 2>/dev/null || printf '%s\n' "$1" >> "$file"
+			grep -qxF "$key" "$file" 2>/dev/null || printf '%s\n' "$key" >> "$file"
 			chown "$user:$user" "$file" && chmod 0600 "$file"
 		done
 		cat /etc/ssh/ssh_host_*_key.pub`
-	out, err := m.Run(ctx, "sh", "-euc", script, "sh", m.site.authorized)
+	out, err := m.Run(ctx, append([]string{"sh", "-euc", script, "sh", m.site.authorized}, users...)...)
 	if err != nil {
 		return err
 	}
@@ -206,66 +209,6 @@ func (m *Machine) hostPort(port int) (host, hostPort string) {
 	return host, hostPort
 }
 
-// Run runs a command as root, as if at the machine's console, and returns what it printed.
-func (m *Machine) Run(ctx context.Context, command ...string) (string, error) {
-	return m.Pipe(ctx, nil, command...)
-}
-
-// Pipe is Run with something to read for the command.
-func (m *Machine) Pipe(ctx context.Context, stdin io.Reader, command ...string) (string, error) {
-	docker := m.site.docker
-	exec, err := docker.ContainerExecCreate(ctx, m.container.GetContainerID(), container.ExecOptions{
-		Cmd: command, AttachStdin: stdin != nil, AttachStdout: true, AttachStderr: true,
-	})
-	if err != nil {
-		return "", fmt.Errorf("run %q on %s: %w", command, m.Name, err)
-	}
-	stream, err := docker.ContainerExecAttach(ctx, exec.ID, container.ExecAttachOptions{})
-	if err != nil {
-		return "", fmt.Errorf("run %q on %s: %w", command, m.Name, err)
-	}
-	defer stream.Close()
-	defer context.AfterFunc(ctx, stream.Close)()
-	if stdin != nil {
-		go func() {
-			io.Copy(stream.Conn, stdin) // that a command ends without reading all is its own business
-			stream.CloseWrite()
-		}()
-	}
-	var out, diagnostics bytes.Buffer
-	if _, err := stdcopy.StdCopy(&out, &diagnostics, stream.Reader); err != nil {
-		return out.String(), fmt.Errorf("run %q on %s: %w", command, m.Name, errors.Join(ctx.Err(), err))
-	}
-	state, err := docker.ContainerExecInspect(ctx, exec.ID)
-	if err != nil {
-		return out.String(), fmt.Errorf("run %q on %s: %w", command, m.Name, err)
-	}
-	if state.ExitCode != 0 {
-		return out.String(), &ExitError{Machine: m.Name, Command: command, Code: state.ExitCode,
-			Output: strings.TrimSpace(out.String() + diagnostics.String())}
-	}
-	return out.String(), nil
-}
-
-// ExitError is the end of a command with another code than 0.
-type ExitError struct {
-	Machine string
-	Command []string
-	Code    int
-	Output  string // all that it printed
-}
-
-func (e *ExitError) Error() string {
-	return fmt.Sprintf("%q on %s ended with %d: %s", e.Command, e.Machine, e.Code, e.Output)
-}
-
-// WriteFile writes a file, and the folders above it.
-func (m *Machine) WriteFile(ctx context.Context, path string, content []byte, mode string) error {
-	const script = `mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"`
-	_, err := m.Pipe(ctx, bytes.NewReader(content), "sh", "-euc", script, "sh", path, mode)
-	return err
-}
-
 // PowerOff shuts the machine down in order.
 func (m *Machine) PowerOff(ctx context.Context) error {
 	timeout := time.Minute
@@ -277,7 +220,7 @@ func (m *Machine) PowerOff(ctx context.Context) error {
 
 // Kill pulls the plug.
 func (m *Machine) Kill(ctx context.Context) error {
-	if err := m.site.docker.ContainerKill(ctx, m.container.GetContainerID(), "KILL"); err != nil {
+	if err := m.docker.ContainerKill(ctx, m.id, "KILL"); err != nil {
 		return fmt.Errorf("kill %s: %w", m.Name, err)
 	}
 	return nil
@@ -285,18 +228,30 @@ func (m *Machine) Kill(ctx context.Context) error {
 
 // PowerOn starts a machine that is off and waits until it has booted.
 func (m *Machine) PowerOn(ctx context.Context) error {
-	if err := m.site.docker.ContainerStart(ctx, m.container.GetContainerID(), container.StartOptions{}); err != nil {
+	if err := m.docker.ContainerStart(ctx, m.id, container.StartOptions{}); err != nil {
 		return fmt.Errorf("power on %s: %w", m.Name, err)
 	}
 	return m.booted(ctx)
 }
 
+// Remove takes the machine off the site, with all that is on it.
+func (m *Machine) Remove(ctx context.Context) error {
+	m.closeTunnel()
+	m.site.mu.Lock()
+	m.site.machines = slices.DeleteFunc(m.site.machines, func(other *Machine) bool { return other == m })
+	m.site.mu.Unlock()
+	if err := m.docker.ContainerRemove(ctx, m.id, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		return fmt.Errorf("remove %s: %w", m.Name, err)
+	}
+	return nil
+}
+
 // Pause freezes the machine: to the others it looks as if its network was gone.
 func (m *Machine) Pause(ctx context.Context) error {
-	return m.site.docker.ContainerPause(ctx, m.container.GetContainerID())
+	return m.docker.ContainerPause(ctx, m.id)
 }
 
 // Unpause lets a frozen machine go on.
 func (m *Machine) Unpause(ctx context.Context) error {
-	return m.site.docker.ContainerUnpause(ctx, m.container.GetContainerID())
+	return m.docker.ContainerUnpause(ctx, m.id)
 }

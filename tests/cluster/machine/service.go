@@ -17,7 +17,9 @@ import (
 // its name.
 type ServiceSpec struct {
 	Name   string
-	Kind   Kind
+	Kind   Kind              // or
+	Image  string            // an image that is there
+	Cmd    []string          // in place of the image's own
 	Files  map[string][]byte // by path
 	Volume string            // a folder whose content survives a stop
 	Port   int               // where it listens once it is ready
@@ -25,27 +27,36 @@ type ServiceSpec struct {
 
 // Service is a running [ServiceSpec].
 type Service struct {
+	Console
 	container *testcontainers.DockerContainer
 }
 
 // Serve starts a service, or takes over the one of that name on a reused site.
 func (s *Site) Serve(ctx context.Context, spec ServiceSpec) (*Service, error) {
-	image, err := s.image(ctx, spec.Kind)
-	if err != nil {
-		return nil, err
+	image := spec.Image
+	if spec.Kind != "" {
+		var err error
+		if image, err = s.image(ctx, spec.Kind); err != nil {
+			return nil, err
+		}
 	}
-	port := strconv.Itoa(spec.Port)
 	request := testcontainers.ContainerRequest{
 		Name:           s.network + "-" + spec.Name,
 		Image:          image,
+		Cmd:            spec.Cmd,
 		Labels:         s.Labels(),
 		Networks:       []string{s.network},
 		NetworkAliases: map[string][]string{s.network: {spec.Name}},
 		HostConfigModifier: func(host *container.HostConfig) {
-			host.Mounts = []mount.Mount{{Type: mount.TypeVolume, Target: spec.Volume}}
+			if spec.Volume != "" {
+				host.Mounts = []mount.Mount{{Type: mount.TypeVolume, Target: spec.Volume}}
+			}
 		},
+	}
+	if spec.Port != 0 {
 		// From the inside: nobody on this host needs the port.
-		WaitingFor: wait.ForExec([]string{"bash", "-c", "</dev/tcp/127.0.0.1/" + port}).WithStartupTimeout(time.Minute),
+		connect := "</dev/tcp/127.0.0.1/" + strconv.Itoa(spec.Port)
+		request.WaitingFor = wait.ForExec([]string{"bash", "-c", connect}).WithStartupTimeout(time.Minute)
 	}
 	for path, content := range spec.Files {
 		request.Files = append(request.Files, testcontainers.ContainerFile{
@@ -58,7 +69,10 @@ func (s *Site) Serve(ctx context.Context, spec ServiceSpec) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
-	return &Service{c.(*testcontainers.DockerContainer)}, nil
+	return &Service{
+		Console:   Console{Name: spec.Name, docker: s.docker, id: c.GetContainerID()},
+		container: c.(*testcontainers.DockerContainer),
+	}, nil
 }
 
 // Stop stops the service; its name no longer resolves.

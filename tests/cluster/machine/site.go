@@ -184,6 +184,9 @@ func (s *Site) Labels() map[string]string {
 // Dir is where the site keeps id_ed25519, known_hosts and ssh_config; it goes with the site.
 func (s *Site) Dir() string { return s.dir }
 
+// AuthorizedKey is the public key of id_ed25519, as it stands in authorized_keys.
+func (s *Site) AuthorizedKey() string { return s.authorized }
+
 // Env is this process's environment, with a PATH on which `ssh` knows the machines by name. What
 // runs ssh by itself (docker's ssh:// hosts) cannot be told of a configuration file otherwise: ssh
 // finds the one of the user by the password database, not by HOME.

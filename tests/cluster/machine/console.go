@@ -1,0 +1,92 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"github.com/docker/docker/pkg/stdcopy"
+)
+
+// Console runs commands as root in a machine or a service, without its network or its sshd.
+type Console struct {
+	Name string
+
+	docker *client.Client // the engine that it is a container of
+	id     string
+}
+
+// Run runs a command and returns what it printed on stdout.
+func (c *Console) Run(ctx context.Context, command ...string) (string, error) {
+	return c.Pipe(ctx, nil, command...)
+}
+
+// Pipe is Run with something to read for the command.
+func (c *Console) Pipe(ctx context.Context, stdin io.Reader, command ...string) (string, error) {
+	var out, diagnostics bytes.Buffer
+	err := c.Stream(ctx, stdin, &out, &diagnostics, command...)
+	if exit := (*ExitError)(nil); errors.As(err, &exit) {
+		exit.Output = strings.TrimSpace(out.String() + diagnostics.String())
+	}
+	return out.String(), err
+}
+
+// Stream is Pipe that passes on what the command prints, while it does.
+func (c *Console) Stream(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, command ...string) error {
+	failed := func(err error) error {
+		return fmt.Errorf("run %q on %s: %w", command, c.Name, errors.Join(ctx.Err(), err))
+	}
+	exec, err := c.docker.ContainerExecCreate(ctx, c.id, container.ExecOptions{
+		Cmd: command, User: "0:0", AttachStdin: stdin != nil, AttachStdout: true, AttachStderr: true,
+	})
+	if err != nil {
+		return failed(err)
+	}
+	stream, err := c.docker.ContainerExecAttach(ctx, exec.ID, container.ExecAttachOptions{})
+	if err != nil {
+		return failed(err)
+	}
+	defer stream.Close()
+	defer context.AfterFunc(ctx, stream.Close)()
+	if stdin != nil {
+		go func() {
+			io.Copy(stream.Conn, stdin) // that a command ends without reading all is its own business
+			stream.CloseWrite()
+		}()
+	}
+	if _, err := stdcopy.StdCopy(stdout, stderr, stream.Reader); err != nil {
+		return failed(err)
+	}
+	state, err := c.docker.ContainerExecInspect(ctx, exec.ID)
+	if err != nil {
+		return failed(err)
+	}
+	if state.ExitCode != 0 {
+		return &ExitError{Name: c.Name, Command: command, Code: state.ExitCode}
+	}
+	return nil
+}
+
+// ExitError is the end of a command with another code than 0.
+type ExitError struct {
+	Name    string // of the machine
+	Command []string
+	Code    int
+	Output  string // all that it printed, unless it was streamed
+}
+
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("%q on %s ended with %d: %s", e.Command, e.Name, e.Code, e.Output)
+}
+
+// WriteFile writes a file, and the folders above it.
+func (c *Console) WriteFile(ctx context.Context, path string, content []byte, mode string) error {
+	const script = `mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"`
+	_, err := c.Pipe(ctx, bytes.NewReader(content), "sh", "-euc", script, "sh", path, mode)
+	return err
+}

@@ -1,0 +1,152 @@
+package lab_test
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"boardcafe/tests/lab"
+)
+
+func TestCheckOnBareMachinesRunsThroughAndChangesNothing(t *testing.T) {
+	bare(t)
+	for _, m := range l.Machines() {
+		on(t, m, "touch /run/before; sleep 0.1")
+	}
+	recap := play(t, "site.yml", "--check")
+	if recap.Changed() == 0 {
+		t.Error("--check says that there is nothing to do on bare machines")
+	}
+	for _, m := range l.Machines() {
+		// Ansible's folder for its own files is there whatever a module does.
+		if changed := on(t, m, `find /etc /home /opt /root /srv /usr /var -xdev -newer /run/before \
+			-not -path '/home/debian/.ansible*' -not -path /home/debian -not -path '/var/log*' -not -path '/var/lib/systemd*' \
+			-not -path '/var/lib/sudo*' -print`); changed != "" {
+			t.Errorf("changed on %s:\n%s", m.Name, changed)
+		}
+	}
+}
+
+func TestAMistakeStopsTheRunBeforeTheFirstChangeWithALineThatNamesIt(t *testing.T) {
+	without := func(name string) func(*lab.Inventory) {
+		return func(i *lab.Inventory) { delete(i.All.Vars, name) }
+	}
+	set := func(name string, value any) func(*lab.Inventory) {
+		return func(i *lab.Inventory) { i.Set(name, value) }
+	}
+	for name, test := range map[string]struct {
+		mistake func(*lab.Inventory)
+		want    string
+	}{
+		"a variable is missing":        {without("registry_password"), "missing required arguments: registry_password"},
+		"a variable is misspelt":       {set("base_jurnal_max", "1G"), "unknown variable base_jurnal_max: is it misspelt?"},
+		"a variable has a wrong type":  {set("docker_daemon", "yes"), "docker_daemon"},
+		"a list's element lacks a key": {set("base_admins", []map[string]any{{"name": "anna"}}), "missing required arguments: keys found in base_admins"},
+		"live-restore in a swarm": {set("docker_daemon", map[string]any{"live-restore": true}),
+			"docker_daemon has live-restore, with which Docker refuses to be in a swarm"},
+		"an address that is not on the machine": {func(i *lab.Inventory) { i.Host("worker")["address"] = "192.0.2.7" },
+			"worker has no interface with the address 192.0.2.7"},
+		"two managers": {func(i *lab.Inventory) { i.Move("worker", "swarm_workers", "swarm_managers") },
+			"the inventory's group swarm_managers has 2 machines, it must have 1"},
+		"a key is none": {set("cafe_deploy_keys", []string{"ssh-ed25519 AAAA... anna@laptop"}),
+			"not a public ssh key: ssh-ed25519 AAAA... anna@laptop"},
+		"nobody who may log in": {set("base_admins", []any{}), "base_admins is empty"},
+	} {
+		t.Run(name, func(t *testing.T) { stopsBeforeTheFirstChange(t, test.mistake, test.want) })
+	}
+	t.Run("a system that is not supported", func(t *testing.T) {
+		on(t, l.Worker, `cp /etc/os-release /run/; cp /etc/debian_version /run/
+			sed -i 's/"12/"11/' /usr/lib/os-release; echo 11.9 > /etc/debian_version`)
+		defer on(t, l.Worker, `cat /run/os-release > /usr/lib/os-release; cat /run/debian_version > /etc/debian_version`)
+		stopsBeforeTheFirstChange(t, func(*lab.Inventory) {}, "worker runs Debian 11; supported are Debian 12, Debian 13, Ubuntu 22.04, Ubuntu 24.04")
+	})
+}
+
+func stopsBeforeTheFirstChange(t *testing.T, mistake func(*lab.Inventory), want string) {
+	t.Helper()
+	right := l.Inventory
+	defer func() { l.Inventory = right }()
+	l.Inventory = right.Clone()
+	mistake(&l.Inventory)
+	recap, err := l.Play(t.Context(), "site.yml")
+	if err == nil {
+		t.Fatal("the run ended well")
+	}
+	if changed := recap.ChangedTasks(); len(changed) > 0 {
+		t.Errorf("changed before it stopped: %s", strings.Join(changed, ", "))
+	}
+	fatal := regexp.MustCompile(`(?m)^(fatal|failed): \[.*`).FindAllString(recap.Output, -1)
+	for _, line := range fatal {
+		if strings.Contains(line, want) {
+			return
+		}
+	}
+	t.Errorf("no line says %q; it ended with\n%s", want, strings.Join(fatal, "\n"))
+}
+
+func TestThreeBareMachinesBecomeACafeInTenMinutes(t *testing.T) {
+	run := provisioned(t)
+	if run.took > 10*time.Minute {
+		t.Errorf("site.yml took %s, want at most 10 minutes", run.took)
+	}
+	for _, m := range l.Machines()[:2] {
+		if err := ready(m); err != nil {
+			t.Error(err)
+		}
+		response, err := http.Get("http://" + m.Port(80) + "/signin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("GET /signin at %s: %s", m.Name, response.Status)
+		}
+	}
+	password, err := l.Password()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := signIn("http://"+l.Worker.Port(80), lab.Staff, password); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASecondRunChangesNothing(t *testing.T) {
+	provisioned(t)
+	var took time.Duration
+	for range 2 { // the second counts where something else kept this machine busy
+		begin := time.Now()
+		recap := play(t, "site.yml")
+		took = time.Since(begin)
+		t.Log("\n" + recap.Roles())
+		unchanged(t, recap)
+		if took <= 90*time.Second {
+			return
+		}
+	}
+	t.Errorf("it took %s, want at most 90 s", took)
+}
+
+func TestCheckOnACafeChangesNothing(t *testing.T) {
+	provisioned(t)
+	unchanged(t, checked(t))
+}
+
+var checkRun = sync.OnceValues(func() (lab.Recap, error) {
+	return l.Play(context.Background(), "site.yml", "--check", "-vvv")
+})
+
+// checked is a --check of machines that are a café. It says all that Ansible ever says.
+func checked(t *testing.T) lab.Recap {
+	t.Helper()
+	provisioned(t)
+	recap, err := checkRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return recap
+}

@@ -1,0 +1,42 @@
+package lab_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestUpgradingTheEngineOfTheWorkerDropsNoRequestOfTheManager(t *testing.T) {
+	provisioned(t)
+	eventually(t, 2*time.Minute, allRun)
+	const engineStart = "systemctl show --property ExecMainStartTimestampMonotonic docker"
+	before := on(t, l.Worker, engineStart)
+	// The worst case: every replica is where the upgrade is.
+	const where = "docker service ps --filter desired-state=running --format '{{.Node}}' cafe_app | sort | uniq --count | xargs"
+	on(t, l.Manager, `docker service update --quiet --constraint-add node.hostname==worker cafe_app
+		docker service update --quiet --constraint-rm node.hostname==worker cafe_app`)
+	if got := on(t, l.Manager, where); got != "2 worker" {
+		t.Fatalf("the replicas are on %q, want both on worker", got)
+	}
+
+	load := startLoad(t, l.Manager)
+	time.Sleep(time.Second)
+	play(t, "upgrade.yml", "--limit", "worker", "--extra-vars", "upgrade_always=true")
+	time.Sleep(2 * time.Second)
+	sent, failures := load.stop()
+
+	t.Logf("%d requests", sent)
+	if sent < 500 {
+		t.Errorf("only %d requests were sent", sent)
+	}
+	if len(failures) > 0 {
+		t.Errorf("%d of %d requests failed:\n%s", len(failures), sent, strings.Join(failures[:min(10, len(failures))], "\n"))
+	}
+	if after := on(t, l.Worker, engineStart); after == before {
+		t.Error("the engine was not started anew")
+	}
+	if got := on(t, l.Manager, "docker node inspect --format '{{.Spec.Availability}}' worker"); got != "active" {
+		t.Errorf("the worker is %s, want active", got)
+	}
+	eventually(t, time.Minute, func() error { return ready(l.Worker) })
+}
