@@ -66,6 +66,31 @@ build = out=$$(docker build --quiet --file $(2) $(if $(4),--build-arg BASE=$(4))
 push: images ## Push them to REGISTRY=
 	@for name in app db proxy; do docker push $(REGISTRY)/$$name:$(RELEASE); done
 
+# ---- Several machines
+
+# The manager of the swarm (ssh://deploy@manager), and where each machine answers; http://HOST ... with spaces between.
+DEPLOY_HOST ?=
+URLS ?=
+# What smoke signs in as. The password is in a file: a command line is everybody's to read.
+SMOKE_NAME ?= smoke
+SMOKE_PASSWORD_FILE ?=
+
+# Another rollout is waited for. With DEPLOY_KEY=FILE ssh uses that key, else those that you have.
+.PHONY: deploy
+deploy: need-go need-target ## Bring what was pushed to REGISTRY= to the swarm at DEPLOY_HOST=, and probe it at URLS=
+	@go build -o build/rollout ./infra/cmd/rollout
+	@$(if $(DEPLOY_KEY),ssh-agent bash -c 'ssh-add -q "$$DEPLOY_KEY" && exec "$$@"' deploy) \
+		build/rollout deploy --host "$(DEPLOY_HOST)" --prune --yes --lock-wait 15m --progress plain $(URLS:%=--probe %)
+
+.PHONY: smoke
+smoke: need-go need-target ## Sign in, create, read and delete at each of URLS= (SMOKE_NAME=, SMOKE_PASSWORD_FILE=)
+	@go run ./tests/cmd/smoke --release "$(RELEASE)" --name "$(SMOKE_NAME)" --password-file "$(SMOKE_PASSWORD_FILE)" $(URLS)
+
+.PHONY: need-target
+need-target:
+	@[[ -n "$(DEPLOY_HOST)" ]] || { echo "Which swarm? Say DEPLOY_HOST=ssh://deploy@MANAGER." >&2; exit 1; }
+	@[[ -n "$(URLS)" ]] || { echo "Where does the café answer? Say URLS=\"http://MANAGER http://WORKER\", each machine." >&2; exit 1; }
+
 # Go knows best what has changed. The image must run on the engine's system, whatever this one is.
 .PHONY: build/app/cafe
 build/app/cafe: need-go
@@ -146,16 +171,20 @@ lint-containers: need-go need-compose
 
 # Each package starts the containers that it needs, and two run at once. What one leaves behind after a
 # kill is swept before and after.
-TESTS = $(shell go list ./... | grep -v -e /tests/cluster -e /tests/lab -e /tests/bench)
+TESTS ?= $(shell go list ./... | grep -v -e /tests/cluster -e /tests/lab -e /tests/bench)
 COVER = $(CURDIR)/build/cover
+MIN_COVERAGE ?= 85
+# Runs go test, prints what fails and writes JUnit's XML, which Jenkins shows.
+gotestsum = go tool gotestsum --format pkgname-and-test-fails --hide-summary skipped --junitfile build/junit/$(1).xml --
 .PHONY: test
 test: images toolbox ## Every test but the cluster's: unit, integration on a real MySQL, browser; prints the coverage
 	@go run ./tests/cmd/sweep
-	@rm -rf $(COVER) && mkdir -p $(COVER)
+	@rm -rf $(COVER) build/junit && mkdir -p $(COVER) build/junit
 	@trap 'go run ./tests/cmd/sweep' EXIT; PROCESS_COVER=$(COVER) \
-		go test -count=1 -p 2 -timeout 20m -coverpkg=./app/...,./infra/... $(TESTS) -args -test.gocoverdir=$(COVER)
+		$(call gotestsum,test) -count=1 -p 2 -timeout 20m -coverpkg=./app/...,./infra/... $(TESTS) -args -test.gocoverdir=$(COVER)
 	@go tool covdata textfmt -i=$(COVER) -o build/cover.out
-	@go tool cover -func build/cover.out | awk '/^total:/ { print "Coverage of app and infra: " $$3 " of statements (at least 85% is asked for)"; exit $$3 + 0 < 85 }'
+	@go tool cover -func build/cover.out > build/coverage.txt
+	@awk '/^total:/ { print "Coverage of app and infra: " $$3 " of statements (at least $(MIN_COVERAGE)% is asked for)"; exit $$3 + 0 < $(MIN_COVERAGE) }' build/coverage.txt
 
 .PHONY: bench
 bench: images ## The index over 100 games and 1,000 customers, and over 10,000 and 100,000; sizes and speeds; rollout
@@ -164,11 +193,11 @@ bench: images ## The index over 100 games and 1,000 customers, and over 10,000 a
 		go test -count=1 -run '^$$' -bench . -benchtime 5x -timeout 20m ./tests/bench/rollout
 	@go test -count=1 -run TestFigures -v ./tests/faults | grep figures_test
 
+# The Jenkinsfile has the same stages in the same order: tests/pipeline compares. Without a target it ends after the tests.
+STAGES ?= lint test test-cluster $(if $(DEPLOY_HOST),images push deploy smoke)
 .PHONY: ci
-ci: ## What Jenkins runs, in its order
-	@for stage in lint test test-cluster; do \
-		echo "== $$stage"; start=$$SECONDS; $(MAKE) --no-print-directory $$stage || exit 1; echo "== $$stage took $$((SECONDS - start)) s"; \
-	done
+ci: ## What Jenkins runs, in its order (STAGES=; with DEPLOY_HOST=, REGISTRY= and URLS= up to the smoke test)
+	@for stage in $(STAGES); do infra/stage.sh $$stage; done
 
 .PHONY: sweep
 sweep: ## Remove what an interrupted test left in Docker
