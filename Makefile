@@ -199,6 +199,10 @@ STAGES ?= lint test test-cluster $(if $(DEPLOY_HOST),images push deploy smoke)
 ci: ## What Jenkins runs, in its order (STAGES=; with DEPLOY_HOST=, REGISTRY= and URLS= up to the smoke test)
 	@for stage in $(STAGES); do infra/stage.sh $$stage; done
 
+.PHONY: diagram
+diagram: images ## Draw docs/er.md anew, from the schema in a real MySQL
+	@go test -count=1 ./tests/schema -run TestTheDiagram -update
+
 .PHONY: sweep
 sweep: ## Remove what an interrupted test left in Docker
 	go run ./tests/cmd/sweep

@@ -130,7 +130,7 @@ func TestTheStagesOfABuild(t *testing.T) {
 			}
 
 			// However it ends: the results and logs are kept, the login and the workspace removed.
-			always := []string{"archiveArtifacts build/stages/*", "cleanWs "}
+			always := []string{"archiveArtifacts build/stages/*", "deleteDir "}
 			if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "test" }) {
 				always = append(always, "junit build/junit/*.xml", "archiveArtifacts build/coverage.txt")
 			}
@@ -142,8 +142,8 @@ func TestTheStagesOfABuild(t *testing.T) {
 					t.Errorf("no post has %q", want)
 				}
 			}
-			if last := report.Steps[len(report.Steps)-1]; saying(last) != "cleanWs " || last.Post != "cleanup" {
-				t.Errorf("the last step is %q in %s, want cleanWs in cleanup", saying(last), last.Post)
+			if last := report.Steps[len(report.Steps)-1]; saying(last) != "deleteDir " || last.Post != "cleanup" {
+				t.Errorf("the last step is %q in %s, want deleteDir in cleanup", saying(last), last.Post)
 			}
 		})
 	}

@@ -88,18 +88,12 @@ type Runner struct {
 
 // Start starts the runner. The context ends it.
 func Start(ctx context.Context) (*Runner, error) {
-	r := &Runner{}
-	args := []string{"run", "--rm", "--interactive", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"}
-	for name, value := range engine.Labels() {
-		args = append(args, "--label", name+"="+value)
-	}
-	// The files are sent, not mounted: the engine may run on another machine. They are the first line of
-	// what then is the runner's own input.
-	args = append(args, engine.Toolbox(), "bash", "-euc",
-		`read -r files; base64 -d <<<"$files" | tar --extract --gzip; exec groovy -Dfile.encoding=UTF-8 runner/runner.groovy`)
-	r.command = exec.CommandContext(ctx, "docker", args...)
+	r := &Runner{command: groovy(ctx, "runner.groovy")}
 	r.command.Stderr = &r.stderr
-	var err error
+	files, err := archive()
+	if err != nil {
+		return nil, err
+	}
 	if r.stdin, err = r.command.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -109,28 +103,54 @@ func Start(ctx context.Context) (*Runner, error) {
 	}
 	r.stdout = bufio.NewScanner(stdout)
 	r.stdout.Buffer(nil, 1<<20)
+	if err := r.command.Start(); err != nil {
+		return nil, fmt.Errorf("start the runner in %s (`make toolbox` builds it): %w", engine.Toolbox(), err)
+	}
+	_, err = io.WriteString(r.stdin, files)
+	return r, err
+}
+
+// Jobs reads a Job DSL script and returns the words in it, in JSON. The names are what Jenkins gives it.
+func Jobs(ctx context.Context, script string, names ...string) ([]byte, error) {
+	command := groovy(ctx, "jobdsl.groovy", names...)
 	files, err := archive()
 	if err != nil {
 		return nil, err
 	}
-	if err := r.command.Start(); err != nil {
-		return nil, fmt.Errorf("start the runner in %s (`make toolbox` builds it): %w", engine.Toolbox(), err)
+	command.Stdin = strings.NewReader(files + script)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	words, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
 	}
-	_, err = fmt.Fprintln(r.stdin, base64.StdEncoding.EncodeToString(files))
-	return r, err
+	return words, nil
 }
 
-func archive() ([]byte, error) {
+// groovy runs one of the scripts in the toolbox. The first line of its input must be the [archive]: the
+// files are sent, not mounted, as the engine may run on another machine.
+func groovy(ctx context.Context, script string, args ...string) *exec.Cmd {
+	run := []string{"run", "--rm", "--interactive", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"}
+	for name, value := range engine.Labels() {
+		run = append(run, "--label", name+"="+value)
+	}
+	run = append(run, engine.Toolbox(), "bash", "-euc",
+		`read -r files; base64 -d <<<"$files" | tar --extract --gzip; exec groovy -Dfile.encoding=UTF-8 "$@"`, "bash", "runner/"+script)
+	return exec.CommandContext(ctx, "docker", append(run, args...)...)
+}
+
+// archive is the scripts, as one line.
+func archive() (string, error) {
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
 	files := tar.NewWriter(zip)
 	if err := files.AddFS(source); err != nil {
-		return nil, err
+		return "", err
 	}
 	if err := errors.Join(files.Close(), zip.Close()); err != nil {
-		return nil, err
+		return "", err
 	}
-	return packed.Bytes(), nil
+	return base64.StdEncoding.EncodeToString(packed.Bytes()) + "\n", nil
 }
 
 // Close ends the runner.

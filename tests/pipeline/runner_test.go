@@ -28,7 +28,7 @@ func TestAMistakeInAJenkinsfileIsNamed(t *testing.T) {
 		"an unknown step":                {"sh 'true'", "bash 'true'", "Jenkinsfile:5: unknown word 'bash'"},
 		"an unknown argument of a step":  {"sh 'true'", "sh script: 'true', retrunStatus: true", "unknown argument 'retrunStatus' of sh"},
 		"a step without its argument":    {"sh 'true'", "junit allowEmptyResults: true", "junit lacks its testResults"},
-		"an unknown condition in post":   {"agent any", "agent any\n  post { allways { cleanWs() } }", "unknown word 'allways' in post"},
+		"an unknown condition in post":   {"agent any", "agent any\n  post { allways { deleteDir() } }", "unknown word 'allways' in post"},
 		"an unknown option":              {"agent any", "agent any\n  options { timeouts(time: 1) }", "unknown word 'timeouts'"},
 		"a timeout without a number":     {"agent any", "agent any\n  options { timeout(time: '1', unit: 'HOURS') }", "timeout takes time: a number"},
 		"a timeout in an unknown unit":   {"agent any", "agent any\n  options { timeout(time: 1, unit: 'HOUR') }", "timeout takes time: a number"},

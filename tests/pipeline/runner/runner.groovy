@@ -167,7 +167,6 @@ class Scope {
   archiveArtifacts: ['artifacts', 'allowEmptyArchive', 'fingerprint', 'onlyIfSuccessful'],
   readFile        : ['file', 'encoding'],
   fileExists      : ['file'],
-  cleanWs         : ['', 'deleteDirs', 'notFailBuild', 'disableDeferredWipeout'],
   deleteDir       : [''],
 ]
 @Field final List<String> CONDITIONS = ['always', 'aborted', 'failure', 'success', 'unstable', 'unsuccessful', 'cleanup'] // in Jenkins's order
