@@ -135,10 +135,12 @@ lab-down: need-go need-docker ## Remove them
 	@go run ./tests/cmd/lab down
 
 # One package at a time: each starts machines of its own. CLUSTER_REUSE=1 keeps them for the next run.
+CLUSTER_TESTS ?= ./tests/cluster/... ./tests/lab/...
 .PHONY: test-cluster
 test-cluster: images toolbox ## The tests on three machines: provisioning, rollouts, faults
 	@go run ./tests/cmd/sweep
-	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; go test -count=1 -p 1 -timeout 40m -v ./tests/cluster/... ./tests/lab/...
+	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; \
+		$(call gotestsum,test-cluster,standard-verbose) -count=1 -p 1 -timeout 40m $(CLUSTER_TESTS)
 
 # ---- Checks
 
@@ -175,13 +177,14 @@ TESTS ?= $(shell go list ./... | grep -v -e /tests/cluster -e /tests/lab -e /tes
 COVER = $(CURDIR)/build/cover
 MIN_COVERAGE ?= 85
 # Runs go test, prints what fails and writes JUnit's XML, which Jenkins shows.
-gotestsum = go tool gotestsum --format pkgname-and-test-fails --hide-summary skipped --junitfile build/junit/$(1).xml --
+# $(call gotestsum,NAME,FORMAT)
+gotestsum = mkdir -p build/junit && go tool gotestsum --format $(2) --format-hide-empty-pkg --hide-summary skipped --junitfile build/junit/$(1).xml --
 .PHONY: test
 test: images toolbox ## Every test but the cluster's: unit, integration on a real MySQL, browser; prints the coverage
 	@go run ./tests/cmd/sweep
-	@rm -rf $(COVER) build/junit && mkdir -p $(COVER) build/junit
-	@trap 'go run ./tests/cmd/sweep' EXIT; PROCESS_COVER=$(COVER) \
-		$(call gotestsum,test) -count=1 -p 2 -timeout 20m -coverpkg=./app/...,./infra/... $(TESTS) -args -test.gocoverdir=$(COVER)
+	@rm -rf $(COVER) && mkdir -p $(COVER)
+	@trap 'go run ./tests/cmd/sweep' EXIT; export PROCESS_COVER=$(COVER); \
+		$(call gotestsum,test,pkgname-and-test-fails) -count=1 -p 2 -timeout 20m -coverpkg=./app/...,./infra/... $(TESTS) -args -test.gocoverdir=$(COVER)
 	@go tool covdata textfmt -i=$(COVER) -o build/cover.out
 	@go tool cover -func build/cover.out > build/coverage.txt
 	@awk '/^total:/ { print "Coverage of app and infra: " $$3 " of statements (at least $(MIN_COVERAGE)% is asked for)"; exit $$3 + 0 < $(MIN_COVERAGE) }' build/coverage.txt

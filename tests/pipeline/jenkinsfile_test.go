@@ -95,7 +95,7 @@ func TestTheStagesOfABuild(t *testing.T) {
 		"a job that knows no branch":          {pipeline.Build{Jenkinsfile: jenkinsfile(), Env: map[string]string{}}, dry{}, "SUCCESS", checks, "", ""},
 		"lint fails":                          {build("main"), dry{fail: "STAGES=lint"}, "FAILURE", all[:1], "lint", "failed.txt"},
 		"a test fails":                        {build("main"), dry{fail: "STAGES=test]"}, "FAILURE", all[:2], "test", "failed.txt"},
-		"a test leaves no results":            {build("main"), dry{fail: "junit"}, "FAILURE", all[:2], "test", "failed.txt"},
+		"a test leaves no results":            {build("main"), dry{fail: "junit/test.xml"}, "FAILURE", all[:2], "test", "failed.txt"},
 		"a cluster test fails":                {build("main"), dry{fail: "STAGES=test-cluster"}, "FAILURE", all[:3], "test-cluster", "failed.txt"},
 		"the images fail":                     {build("main"), dry{fail: "STAGES=images"}, "FAILURE", all[:4], "images", "failed.txt"},
 		"the registry does not let it in":     {build("main"), dry{fail: "docker login"}, "FAILURE", all[:5], "push", "failed.txt"},
@@ -132,7 +132,10 @@ func TestTheStagesOfABuild(t *testing.T) {
 			// However it ends: the results and logs are kept, the login and the workspace removed.
 			always := []string{"archiveArtifacts build/stages/*", "deleteDir "}
 			if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "test" }) {
-				always = append(always, "junit build/junit/*.xml", "archiveArtifacts build/coverage.txt")
+				always = append(always, "junit build/junit/test.xml", "archiveArtifacts build/coverage.txt")
+			}
+			if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "test-cluster" }) {
+				always = append(always, "junit build/junit/test-cluster.xml")
 			}
 			if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "push" }) {
 				always = append(always, `sh docker logout "${REGISTRY%%/*}"`)
