@@ -309,3 +309,29 @@ func TestTheDiagramHasTheStagesInOrder(t *testing.T) {
 		from += at
 	}
 }
+
+func TestTheRoleProvidesWhatCascNeeds(t *testing.T) {
+	var role struct {
+		Variables map[string]string `yaml:"jenkins_variables"`
+		Secrets   map[string]string `yaml:"jenkins_secrets"`
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "ansible/roles/jenkins/vars/main.yml")), &role); err != nil {
+		t.Fatal(err)
+	}
+	provided := []string{"AGENT_KEY"} // made by the role on the machine, and read from there
+	for name := range role.Secrets {
+		provided = append(provided, name)
+	}
+	for name := range role.Variables {
+		provided = append(provided, name)
+	}
+	slices.Sort(provided)
+	if want := needed(t); !slices.Equal(provided, want) {
+		t.Errorf("the role provides\n%q\ncasc.yaml needs\n%q", provided, want)
+	}
+	for name := range role.Variables {
+		if regexp.MustCompile(`PASSWORD|TOKEN|SECRET|DEPLOY_KEY`).MatchString(name) {
+			t.Errorf("%s is a secret, and a variable of the container", name)
+		}
+	}
+}

@@ -1,0 +1,360 @@
+package pipeline_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"boardcafe/tests/engine"
+	"boardcafe/tests/pipeline"
+)
+
+// The pushes come one after the other, each on top of what the one before has left.
+func TestAPushToMain(t *testing.T) {
+	repository := newRepository(t)
+
+	t.Run("goes live on an empty swarm", func(t *testing.T) {
+		repository.commit(t, "docs/first.md", "The first.\n")
+		b := push(t, repository, "main")
+		b.wants(t, "SUCCESS", "checkout lint test test-cluster images push deploy smoke")
+		answers(t, b.release)
+		if b.agent.tests == 0 {
+			t.Error("no test result was published")
+		}
+		for _, kept := range []string{"coverage.txt", "test.log", "deploy.log"} {
+			if _, err := os.Stat(filepath.Join(b.agent.kept, kept)); err != nil {
+				t.Errorf("not kept: %v", err)
+			}
+		}
+	})
+
+	t.Run("replaces what serves, and no visitor notices", func(t *testing.T) {
+		replace(t, repository, "app/web/templates/signin.html", `{{define "content"}}`, `{{define "content"}}<!-- the second -->`)
+		visitors := visit(t)
+		b := push(t, repository, "main")
+		b.wants(t, "SUCCESS", "checkout lint test test-cluster images push deploy smoke")
+		visitors.wantNoFailure(t, b.release)
+		answers(t, b.release)
+	})
+	serving := releases(t)
+
+	t.Run("that breaks the app ends red, and what served goes on", func(t *testing.T) {
+		good := repository.head(t)
+		replace(t, repository, "app/cmd/cafe/main.go", "if err := db.CheckSchema(ctx); err != nil {",
+			"if release != \"\" {\n\t\treturn fmt.Errorf(\"the oven of %s is cold\", release)\n\t}\n\tif err := db.CheckSchema(ctx); err != nil {")
+		visitors := visit(t)
+		b := push(t, repository, "main")
+		b.wants(t, "FAILURE", "checkout lint test test-cluster images push")
+		visitors.wantNoFailure(t, "")
+		answers(t, serving)
+		if !strings.Contains(b.report.Description, "deploy failed") || !strings.Contains(b.report.Description, "the oven of "+b.release+" is cold") {
+			t.Errorf("the build's page says %q, want what the app said", b.report.Description)
+		}
+		repository.git(t, "reset", "--quiet", "--hard", good)
+	})
+
+	t.Run("whose tests fail is not pushed, and no stage after the tests runs", func(t *testing.T) {
+		repository.write(t, "app/cafe/fails_test.go", "package cafe_test\n\nimport \"testing\"\n\nfunc TestThatFails(t *testing.T) { t.Fatal(\"two dice are missing\") }\n")
+		repository.commit(t, "docs/fourth.md", "A test that fails.\n")
+		b := push(t, repository, "main")
+		b.wants(t, "FAILURE", "checkout lint")
+		answers(t, serving)
+		if !strings.Contains(b.report.Description, "two dice are missing") {
+			t.Errorf("the build's page says %q, want the test that failed", b.report.Description)
+		}
+		for _, step := range b.report.Steps {
+			if len(step.Credentials) > 0 {
+				t.Errorf("%v saw %v", step.Args, step.Credentials)
+			}
+		}
+		// The manager can pull whatever is in the registry.
+		if out, err := swarm.Manager.Run(t.Context(), "docker", "pull", "--quiet", "registry:5000/app:"+b.release); err == nil {
+			t.Errorf("the registry has it: %s", out)
+		}
+	})
+}
+
+// repository is somebody's clone, and the repository that it pushes to.
+type repository struct{ clone, bare string }
+
+// newRepository has what this checkout has, changes that are not committed as well.
+func newRepository(t *testing.T) repository {
+	t.Helper()
+	r := repository{clone: filepath.Join(t.TempDir(), "clone"), bare: filepath.Join(t.TempDir(), "repository.git")}
+	must(t, os.Mkdir(r.clone, 0o755))
+	copied := exec.Command("bash", "-euo", "pipefail", "-c",
+		`git ls-files -z --cached --others --exclude-standard | tar --create --null --ignore-failed-read --files-from=- | tar --extract --directory "$1"`, "bash", r.clone)
+	must(t, output(copied, engine.Root(), os.Environ()))
+	must(t, output(exec.Command("git", "init", "--quiet", "--bare", r.bare), "", os.Environ()))
+	r.git(t, "init", "--quiet", "--initial-branch", "main")
+	r.git(t, "config", "user.name", "Anna")
+	r.git(t, "config", "user.email", "anna@example.org")
+	return r
+}
+
+func (r repository) git(t *testing.T, args ...string) string {
+	t.Helper()
+	git := exec.Command("git", args...)
+	git.Dir = r.clone
+	out, err := git.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %v: %v: %s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (r repository) head(t *testing.T) string { return r.git(t, "rev-parse", "HEAD") }
+
+func (r repository) write(t *testing.T, name, content string) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(r.clone, name), []byte(content), 0o644))
+}
+
+func (r repository) commit(t *testing.T, name, content string) {
+	t.Helper()
+	r.write(t, name, content)
+	r.git(t, "add", "--all")
+	r.git(t, "commit", "--quiet", "--message", "Change "+name)
+}
+
+func replace(t *testing.T, r repository, name, old, by string) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(r.clone, name))
+	must(t, err)
+	changed := strings.Replace(string(content), old, by, 1)
+	if changed == string(content) {
+		t.Fatalf("%s has no %q", name, old)
+	}
+	r.commit(t, name, changed)
+}
+
+// build is a build that has ended.
+type build struct {
+	release string
+	report  pipeline.Report
+	agent   *agent
+}
+
+// push pushes the clone's commit and has the runner build what then is the branch's head.
+func push(t *testing.T, r repository, branch string) build {
+	t.Helper()
+	begin := time.Now()
+	r.git(t, "push", "--quiet", "--force", r.bare, "HEAD:refs/heads/"+branch)
+	a := newAgent(t, r, branch)
+	jenkinsfile := exec.Command("git", "--git-dir", r.bare, "show", a.commit+":Jenkinsfile")
+	file, err := jenkinsfile.Output()
+	must(t, err)
+	report, err := runner.Run(t.Context(), pipeline.Build{Jenkinsfile: string(file), Env: map[string]string{
+		"BRANCH_NAME": branch, "JOB_NAME": "cafe/" + branch, "BUILD_URL": "https://ci.example.org/job/cafe/",
+		"WORKSPACE": a.workspace, "WORKSPACE_TMP": a.workspace + "@tmp",
+	}}, a)
+	must(t, err)
+	b := build{release: a.commit[:12], report: report, agent: a}
+	var stages strings.Builder
+	for _, stage := range report.Stages {
+		fmt.Fprintf(&stages, "\n  %-14s %-8s %s", stage.Name, stage.State, stage.Took.Round(100*time.Millisecond))
+	}
+	t.Logf("%s: %s after %s%s", b.release, report.Result, time.Since(begin).Round(time.Second), &stages)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the log of the build:\n%s", a.log.String())
+		}
+	})
+	// Of what a credential gave, the log has nothing.
+	for id, secret := range a.secrets {
+		for part := range strings.SplitSeq(secret, ":") {
+			if len(part) > 8 && strings.Contains(a.log.String(), strings.TrimSpace(part)) {
+				t.Errorf("the log shows the credential %s", id)
+			}
+		}
+	}
+	if config, err := os.ReadFile(filepath.Join(a.workspace+"@tmp", "docker/config.json")); err == nil && strings.Contains(string(config), `"auth"`) {
+		t.Error("the login to the registry is left behind")
+	}
+	if left, err := os.ReadDir(a.workspace); err != nil || len(left) > 0 {
+		t.Errorf("the workspace has %v, %v", left, err)
+	}
+	return b
+}
+
+// newAgent is an agent with a clean workspace, always in the same place: Go's cache knows it.
+func newAgent(t *testing.T, r repository, branch string) *agent {
+	t.Helper()
+	a := &agent{workspace: filepath.Join(folder, "workspace"), kept: t.TempDir(), repository: r.bare}
+	for _, dir := range []string{a.workspace, a.workspace + "@tmp"} {
+		must(t, os.MkdirAll(dir, 0o755))
+	}
+	head, err := exec.Command("git", "--git-dir", r.bare, "rev-parse", "refs/heads/"+branch).Output()
+	must(t, err)
+	a.commit = strings.TrimSpace(string(head))
+	a.env, err = agentEnv()
+	must(t, err)
+	a.kinds, err = kinds()
+	must(t, err)
+	key, err := os.ReadFile(filepath.Join(swarm.Dir(), "id_ed25519"))
+	must(t, err)
+	a.secrets = map[string]string{
+		"registry": swarm.Registry.User + ":" + swarm.Registry.Password, "deploy-key": string(key), "smoke-password": smokePassword,
+	}
+	return a
+}
+
+// wants checks how the build ended, and which stages passed.
+func (b build) wants(t *testing.T, result, stages string) {
+	t.Helper()
+	var passed []string
+	for _, stage := range b.report.Stages {
+		if stage.State == "passed" && stage.Name != "deliver" {
+			passed = append(passed, stage.Name)
+		}
+	}
+	if got := strings.Join(passed, " "); b.report.Result != result || got != stages {
+		t.Fatalf("%s: passed %q, want %s: %q", b.report.Result, got, result, stages)
+	}
+}
+
+// smokePassword is that of the account which the smoke test signs in with.
+var smokePassword = rand.Text()
+
+func secrets() map[string]string {
+	random := func(bytes int) string {
+		raw := make([]byte, bytes)
+		rand.Read(raw)
+		return hex.EncodeToString(raw)
+	}
+	hash, err := bcrypt.GenerateFromPassword([]byte(smokePassword), bcrypt.MinCost)
+	if err != nil {
+		panic(err)
+	}
+	return map[string]string{"db_password": random(16), "migrate_password": random(16), "session_key": random(32), "staff": "smoke:" + string(hash) + "\n"}
+}
+
+// visitors ask every machine all the time, each time on a new connection.
+type visitors struct {
+	stop   func()
+	asked  int
+	failed []string
+	seen   map[string]time.Duration // release → when it first answered
+}
+
+var visited = regexp.MustCompile(`^[0-9a-f]{12}$`)
+
+func visit(t *testing.T) *visitors {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	v := &visitors{seen: map[string]time.Duration{}}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	begin := time.Now()
+	for _, m := range swarm.Machines()[:3] {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				release, err := ask(ctx, client, "http://"+m.Port(80)+"/signin")
+				if ctx.Err() != nil {
+					return
+				}
+				mu.Lock()
+				v.asked++
+				if err != nil {
+					v.failed = append(v.failed, m.Name+": "+err.Error())
+				} else if _, ok := v.seen[release]; !ok {
+					v.seen[release] = time.Since(begin)
+				}
+				mu.Unlock()
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+	}
+	v.stop = sync.OnceFunc(func() {
+		cancel()
+		all.Wait()
+	})
+	t.Cleanup(v.stop)
+	return v
+}
+
+func ask(ctx context.Context, client *http.Client, url string) (release string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", errors.New(strconv.Itoa(response.StatusCode))
+	}
+	release = response.Header.Get("X-Release")
+	if !visited.MatchString(release) {
+		return "", fmt.Errorf("X-Release is %q", release)
+	}
+	return release, nil
+}
+
+// wantNoFailure ends the visits. If there is a new release, it must have been met.
+func (v *visitors) wantNoFailure(t *testing.T, release string) {
+	t.Helper()
+	v.stop()
+	if len(v.failed) > 0 {
+		t.Errorf("%d of %d requests failed, the first: %s", len(v.failed), v.asked, v.failed[0])
+	}
+	at, met := v.seen[release]
+	if release != "" && !met {
+		t.Errorf("no visitor met %s", release)
+	}
+	t.Logf("%d requests, %d failed; the new release first answered after %s", v.asked, len(v.failed), at.Round(time.Second))
+}
+
+// releases are those that answer, at every machine and often enough to meet every replica.
+func releases(t *testing.T) string {
+	t.Helper()
+	seen := map[string]bool{}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, m := range swarm.Machines()[:3] {
+		for range 12 {
+			release, err := ask(t.Context(), client, "http://"+m.Port(80)+"/signin")
+			must(t, err)
+			seen[release] = true
+		}
+	}
+	var out []string
+	for release := range seen {
+		out = append(out, release)
+	}
+	return strings.Join(out, " ")
+}
+
+func answers(t *testing.T, release string) {
+	t.Helper()
+	if got := releases(t); got != release {
+		t.Errorf("X-Release %q answers, want only %q", got, release)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
