@@ -191,6 +191,36 @@ func TestNoStepTakesForEver(t *testing.T) {
 	}
 }
 
+// One build of a branch at a time: what is pushed meanwhile waits, and Jenkins keeps one waiting build for
+// a branch, which takes the newest commit. (An option to end the running build is no word of the runner's.)
+func TestBuildsWaitForEachOtherAndTheirHistoryEnds(t *testing.T) {
+	options := must(t, build("main"), dry{}).Options
+	for _, name := range []string{"disableConcurrentBuilds", "skipDefaultCheckout", "timestamps"} {
+		if options[name] != true {
+			t.Errorf("option %s is %v, want true", name, options[name])
+		}
+	}
+	if keep, _ := options["buildDiscarder"].(map[string]any); keep["numToKeepStr"] == nil {
+		t.Errorf("the history has no bound: %v", options)
+	}
+}
+
+func TestDeployAndSmokeSayWhatIsMissing(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no swarm":     {[]string{"deploy", "DEPLOY_HOST="}, "Which swarm? Say DEPLOY_HOST="},
+		"no addresses": {[]string{"smoke", "DEPLOY_HOST=ssh://deploy@manager", "URLS="}, "Where does the café answer? Say URLS="},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if out, err := sandbox(t, "exit 1").make(test.args...); err == nil || !strings.Contains(out, test.want) {
+				t.Errorf("got %v, %s, want %q", err, out, test.want)
+			}
+		})
+	}
+}
+
 // `make ci` is what a person runs: each of Jenkins's stages is one of its, in the same order.
 func TestMakeRunsTheStagesInTheOrderOfTheJenkinsfile(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -70,7 +70,8 @@ type Report struct {
 	Result      string // SUCCESS, UNSTABLE, FAILURE, ABORTED
 	Stages      []StageState
 	Steps       []Step
-	Description string // of the build, on its page
+	Description string         // of the build, on its page
+	Options     map[string]any // of the pipeline
 }
 
 // FaultError is a mistake in a Jenkinsfile, with its line.
@@ -162,11 +163,12 @@ func (r *Runner) Close() error {
 // message is one line of the runner's.
 type message struct {
 	Step
-	State       string  `json:"state"`
-	Why         string  `json:"why"`
-	Description *string `json:"description"`
-	End         string  `json:"end"`
-	Fault       string  `json:"fault"`
+	State       string         `json:"state"`
+	Why         string         `json:"why"`
+	Description *string        `json:"description"`
+	Options     map[string]any `json:"options"`
+	End         string         `json:"end"`
+	Fault       string         `json:"fault"`
 }
 
 // Run runs a build. A mistake in the Jenkinsfile is a [FaultError]; a build that fails is no error.
@@ -187,6 +189,8 @@ func (r *Runner) Run(ctx context.Context, b Build, world World) (Report, error) 
 		case m.End != "":
 			report.Result = m.End
 			return report, nil
+		case m.Options != nil:
+			report.Options = m.Options
 		case m.Description != nil:
 			report.Description = *m.Description
 		case m.State == "started":

@@ -5,6 +5,7 @@
 // answers from a table or does it for real. One JSON object a line:
 //
 //   in   {"jenkinsfile": "...", "env": {"BRANCH_NAME": "main"}}        a build to run
+//   out  {"options": {"timestamps": true}}                            the pipeline's own; nobody answers
 //   out  {"stage": "lint", "state": "started"}                         what happens; nobody answers
 //   out  {"step": "sh", "args": {...}, "env": {...}, ...}              what is to be done
 //   in   {"value": ...} or {"failed": "exit code 2"} or {"aborted": true}
@@ -359,6 +360,7 @@ void worsen(String to) {
 void runPipeline(Stage p, Map env) {
   result = 'SUCCESS'
   def scope = new Scope(env: new LinkedHashMap(env))
+  say(options: p.options)
   enter(p, scope)
   runStages(p.stages, scope)
   runPost(p, scope)
