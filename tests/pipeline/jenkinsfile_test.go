@@ -168,6 +168,10 @@ func TestWhoSeesWhichCredential(t *testing.T) {
 			t.Errorf("%s in stage %q sees %q, want %q", saying(step), step.Stage, got, want[step.Stage])
 		}
 		seen[step.Stage] = ""
+		// sh prints each command with what its variables hold.
+		if script := step.Text("script"); strings.Contains(script, "_PSW") && !strings.HasPrefix(script, "set +x;") {
+			t.Errorf("stage %s prints a password: %s", step.Stage, script)
+		}
 	}
 	for stage := range want {
 		if _, ok := seen[stage]; !ok {
