@@ -169,7 +169,10 @@ func TestJenkins(t *testing.T) {
 	t.Run("a changed secret reaches it", func(t *testing.T) {
 		l.Inventory.Set("jenkins_github_token", "another-token")
 		recap := play(t, "jenkins.yml")
-		wantChanged(t, recap, "ci: jenkins : Give the controller its secrets", "ci: jenkins : Restart Jenkins")
+		// One line for each item of a loop, and one for the task.
+		if changed := slices.Compact(recap.ChangedTasks()); !slices.Equal(changed, []string{"ci: jenkins : Give the controller its secrets", "ci: jenkins : Restart Jenkins"}) {
+			t.Errorf("changed\n%s", strings.Join(changed, "\n"))
+		}
 	})
 
 	t.Run("the backup has its home, and no workspace", func(t *testing.T) {
@@ -246,7 +249,7 @@ print(urllib.request.urlopen(sys.argv[1], timeout=10, context=context).read().de
 		url, l.Jenkins.Address.String())
 }
 
-// push pushes an image that the Jenkins machine has, and returns it with its digest.
+// push moves an image that the Jenkins machine has to the registry, and returns it with its digest.
 func push(t *testing.T, image, name string) string {
 	t.Helper()
 	password := l.Inventory.All.Vars["registry_password"].(string)
@@ -254,7 +257,8 @@ func push(t *testing.T, image, name string) string {
 	const script = `config=$(mktemp --directory); trap 'rm -rf "$config"' EXIT
 		docker --config "$config" login --username cafe --password-stdin "$1" >/dev/null 2>&1
 		docker tag "$2" "$1/$3:test"; docker --config "$config" push --quiet "$1/$3:test" >/dev/null
-		docker image inspect --format '{{join .RepoDigests "\n"}}' "$2" | grep "^$1/$3@"`
+		docker image inspect --format '{{join .RepoDigests "\n"}}' "$2" | grep "^$1/$3@"
+		docker image rm --force "$1/$3:test" "$2" >/dev/null # the role has to pull it`
 	out, err := l.Jenkins.Pipe(context.WithoutCancel(t.Context()), bytes.NewBufferString(password), "bash", "-euo", "pipefail", "-c", script, "bash", registry, image, name)
 	if err != nil {
 		t.Fatal(fmt.Errorf("push %s: %w", image, err))
