@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"boardcafe/tests/lab"
+	"boardcafe/tests/visitor"
 )
 
 func TestCheckOnBareMachinesRunsThroughAndChangesNothing(t *testing.T) {
@@ -110,7 +111,7 @@ func TestThreeBareMachinesBecomeACafeInTenMinutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := signIn("http://"+l.Worker.Port(80), lab.Staff, password); err != nil {
+	if _, err := visitor.SignIn("http://"+l.Worker.Port(80), lab.Staff, password); err != nil {
 		t.Error(err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func TestAfterARestartTheCafeServesByItselfWithItsData(t *testing.T) {
 	provisioned(t)
 	game := fmt.Sprintf("Azul %d", time.Now().UnixNano())
-	if err := staff(t, l.Manager).post("/games", url.Values{"name": {game}, "copies": {"2"}, "min_players": {"2"}, "max_players": {"4"}, "minutes": {"45"}, "shelf": {"A"}}); err != nil {
+	if err := staff(t, l.Manager).Post("/games", url.Values{"name": {game}, "copies": {"2"}, "min_players": {"2"}, "max_players": {"4"}, "minutes": {"45"}, "shelf": {"A"}}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -63,7 +63,7 @@ func serves(t *testing.T, game string) {
 	begin := time.Now()
 	eventually(t, 3*time.Minute, func() error { return errors.Join(ready(l.Manager), ready(l.Worker), allRun()) })
 	t.Logf("the café serves after %.0f s", time.Since(begin).Seconds())
-	page, err := staff(t, l.Worker).get("/games?q=" + url.QueryEscape(game))
+	page, err := staff(t, l.Worker).Get("/games?q=" + url.QueryEscape(game))
 	if err != nil {
 		t.Fatal(err)
 	}

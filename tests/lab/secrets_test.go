@@ -12,6 +12,7 @@ import (
 
 	"boardcafe/tests/cluster/machine"
 	"boardcafe/tests/lab"
+	"boardcafe/tests/visitor"
 )
 
 // secrets are what nobody may read anywhere, by what they are.
@@ -131,7 +132,7 @@ func TestSecretsAreChangedByOneRun(t *testing.T) {
 			t.Error(err)
 		}
 		staff(t, m)
-		if _, err := signIn("http://"+m.Port(80), lab.Staff, oldPassword); err == nil {
+		if _, err := visitor.SignIn("http://"+m.Port(80), lab.Staff, oldPassword); err == nil {
 			t.Errorf("%s: the old password still signs in", m.Name)
 		}
 	}

@@ -23,14 +23,14 @@ func TestUpgradingTheEngineOfTheWorkerDropsNoRequestOfTheManager(t *testing.T) {
 	time.Sleep(time.Second)
 	play(t, "upgrade.yml", "--limit", "worker", "--extra-vars", "upgrade_always=true")
 	time.Sleep(2 * time.Second)
-	sent, failures := load.stop()
+	sent, failures := load.End()
 
-	t.Logf("%d requests", sent)
+	t.Logf("load: %s", load)
 	if sent < 500 {
 		t.Errorf("only %d requests were sent", sent)
 	}
 	if len(failures) > 0 {
-		t.Errorf("%d of %d requests failed:\n%s", len(failures), sent, strings.Join(failures[:min(10, len(failures))], "\n"))
+		t.Errorf("%d of %d requests failed:\n%s", len(failures), sent, strings.Join(load.Summary(), "\n"))
 	}
 	if after := on(t, l.Worker, engineStart); after == before {
 		t.Error("the engine was not started anew")

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"boardcafe/tests/visitor"
 )
 
 var publishV1 sync.Once
@@ -35,15 +37,15 @@ func firstDeploy(t *testing.T) {
 	t.Logf("%s\n%s", r.took, r.all())
 	answers(t, "v1")
 	for i, m := range swarm.Machines() {
-		v, err := signIn("http://"+m.Port(80), staffName, staffPassword)
+		v, err := visitor.SignIn("http://"+m.Port(80), staffName, staffPassword)
 		must(t, err)
 		for n := i; n < games; n += len(swarm.Machines()) {
-			_, _, err := v.post("/games", url.Values{"name": {game(n)}, "copies": {"3"}, "min_players": {"2"},
+			err := v.Post("/games", url.Values{"name": {game(n)}, "copies": {"3"}, "min_players": {"2"},
 				"max_players": {"4"}, "minutes": {"45"}, "shelf": {"A"}})
 			must(t, err)
 		}
-		must(t, v.reserve("First at "+m.Name, game(i)))
-		page, err := v.get("/customers")
+		must(t, reserve(v, "First at "+m.Name, game(i)))
+		page, err := v.Get("/customers")
 		must(t, err)
 		if !strings.Contains(page, "First at "+m.Name) {
 			t.Errorf("%s does not show the reservation", m.Name)

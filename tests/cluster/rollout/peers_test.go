@@ -3,7 +3,6 @@ package rollout_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -62,14 +61,6 @@ func stackDeploy(t *testing.T) {
 	t.Logf("rollout deploy: exit code %d; the stack then is\n%s", r.code, specs(t))
 	r.wants(t, 3)
 	answers(t, old)
-}
-
-func releaseAt(t *testing.T, address string) string {
-	t.Helper()
-	response, err := http.Get("http://" + address + "/healthz")
-	must(t, err)
-	response.Body.Close()
-	return response.Header.Get("X-Release")
 }
 
 // number is that of the newest good release.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"boardcafe/tests/visitor"
 )
 
 // withService adds a service to the café's stack.
@@ -89,9 +91,9 @@ func stoppedMachine(t *testing.T) {
 		t.Fatalf("exit code %d, want 0 or 3", ended.code)
 	}
 	for _, m := range remaining {
-		v, err := signIn("http://"+m.Port(80), staffName, staffPassword)
+		v, err := visitor.SignIn("http://"+m.Port(80), staffName, staffPassword)
 		must(t, err)
-		must(t, v.reserve("After the loss at "+m.Name, game(1)))
+		must(t, reserve(v, "After the loss at "+m.Name, game(1)))
 		if got := releaseAt(t, m.Port(80)); got != want {
 			t.Errorf("%s answers with %q, want %q", m.Name, got, want)
 		}

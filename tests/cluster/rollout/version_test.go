@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"boardcafe/tests/engine"
+	"boardcafe/tests/visitor"
 )
 
 // tuned is the café's stack with another nginx setting.
@@ -33,10 +34,11 @@ func changedConfig(t *testing.T) {
 	if tasks(t, "app") != app || tasks(t, "db") != db {
 		t.Error("more than the proxy was restarted")
 	}
+	t.Logf("load, with the proxies' ports closed by turns: %s", l)
 	type span struct{ from, to time.Time }
 	var spans []span
 	for machine, closed := range l.closed() {
-		t.Logf("%s: port 80 closed for %s (of %d requests in all)", machine, closed[1].Sub(closed[0]).Round(time.Millisecond), l.requests)
+		t.Logf("%s: port 80 closed for %s", machine, closed[1].Sub(closed[0]).Round(time.Millisecond))
 		spans = append(spans, span{closed[0], closed[1]})
 	}
 	for i, a := range spans {
@@ -65,7 +67,7 @@ func changedSecret(t *testing.T) {
 	r = rollout(t, call{release: release}, "deploy")
 	r.wants(t, 0)
 	outputs += r.all()
-	if _, err := signIn("http://"+swarm.Manager.Port(80), "bert", "ticket to ride"); err != nil {
+	if _, err := visitor.SignIn("http://"+swarm.Manager.Port(80), "bert", "ticket to ride"); err != nil {
 		t.Errorf("the new version is not used: %v", err)
 	}
 	second := inspect(t, "app", "{{range .Spec.TaskTemplate.ContainerSpec.Secrets}}{{.SecretName}} {{end}}")
@@ -79,7 +81,7 @@ func changedSecret(t *testing.T) {
 	if got := inspect(t, "app", "{{range .Spec.TaskTemplate.ContainerSpec.Secrets}}{{.SecretName}} {{end}}"); got != first {
 		t.Errorf("secrets after the rollback: %s, want %s", got, first)
 	}
-	if _, err := signIn("http://"+swarm.Manager.Port(80), "bert", "ticket to ride"); err == nil {
+	if _, err := visitor.SignIn("http://"+swarm.Manager.Port(80), "bert", "ticket to ride"); err == nil {
 		t.Error("the new version is still used after the rollback")
 	}
 
