@@ -185,13 +185,21 @@ func TestJenkins(t *testing.T) {
 		}
 	})
 
-	t.Run("a tag in place of a digest stops the run before the first change", func(t *testing.T) {
-		l.Inventory.Set("jenkins_image", "registry/jenkins:latest")
-		recap, err := l.Play(t.Context(), "preflight.yml")
-		if err == nil || !strings.Contains(recap.Output, "must be NAME@sha256:") {
-			t.Errorf("got %v\n%s", err, recap.Output)
-		}
-	})
+	for name, test := range map[string]struct{ variable, value, want string }{
+		"a tag in place of a digest": {"jenkins_image", "registry/jenkins:latest", "must be NAME@sha256:"},
+		"an empty secret":            {"jenkins_github_hook_secret", "", "jenkins_github_hook_secret is empty"},
+	} {
+		t.Run(name+" stops the run before the first change", func(t *testing.T) {
+			right := l.Inventory
+			defer func() { l.Inventory = right }()
+			l.Inventory = right.Clone()
+			l.Inventory.Set(test.variable, test.value)
+			recap, err := l.Play(t.Context(), "preflight.yml")
+			if err == nil || !strings.Contains(recap.Output, test.want) {
+				t.Errorf("got %v\n%s", err, recap.Output)
+			}
+		})
+	}
 }
 
 // setJenkins builds the stand-ins, pushes them to the lab's registry, and completes the inventory.
