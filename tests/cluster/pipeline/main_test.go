@@ -142,6 +142,10 @@ func agentEnv() ([]string, error) {
 		urls = append(urls, "http://"+m.Port(80))
 	}
 	env = append(env, bounds...)
+	// What the first build on a new agent takes: PIPELINE_COLD=1.
+	if os.Getenv("PIPELINE_COLD") != "" {
+		env = append(env, "GOCACHE="+filepath.Join(folder, "gocache"))
+	}
 	return append(env, "PATH="+bin+":"+os.Getenv("PATH"), "DOCKER_HOST="+ciHost, "REGISTRY="+cluster.RegistryAddress,
 		"DEPLOY_HOST="+cluster.SSHHost, "URLS="+strings.Join(urls, " ")), nil
 }
