@@ -24,7 +24,7 @@ func TestAWorkerIsAddedAndTakenOut(t *testing.T) {
 	l.Inventory.AddWorker(worker2)
 
 	// As from a provider that has nobody but root on its VMs.
-	on(t, worker2, `mkdir -m 0700 /root/.ssh; echo "$1" > /root/.ssh/authorized_keys; userdel --remove debian`, l.AuthorizedKey())
+	on(t, worker2, `mkdir -p -m 0700 /root/.ssh; echo "$1" > /root/.ssh/authorized_keys; userdel --remove debian`, l.AuthorizedKey())
 	play(t, "first-user.yml", "--limit", "worker2", "--extra-vars", "ansible_user=root")
 	l.Inventory.Host("worker2")["ansible_user"] = "ops"
 
