@@ -21,7 +21,7 @@ func OpenRecorded(c Config) (*DB, *[]Statement, error) {
 	r := &recorder{Connector: connector}
 	pool := sql.OpenDB(r)
 	pool.SetMaxOpenConns(1)
-	return &DB{sql: pool}, &r.sent, nil
+	return &DB{sql: pool, health: pool}, &r.sent, nil
 }
 
 type recorder struct {

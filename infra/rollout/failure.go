@@ -133,12 +133,12 @@ func (r *Rollout) taskLog(ctx context.Context, id string) []string {
 	defer cancel()
 	stream, err := r.Engine.TaskLogs(ctx, id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: fmt.Sprint(logLines)})
 	if err != nil {
-		return []string{"(no log: " + err.Error() + ")"}
+		return noLog(err)
 	}
 	defer stream.Close()
 	var text bytes.Buffer
 	if _, err := stdcopy.StdCopy(&text, &text, io.LimitReader(stream, 1<<20)); err != nil && text.Len() == 0 {
-		return []string{"(no log: " + err.Error() + ")"}
+		return noLog(err)
 	}
 	var lines []string
 	scanner := bufio.NewScanner(&text)
@@ -147,4 +147,8 @@ func (r *Rollout) taskLog(ctx context.Context, id string) []string {
 		lines = append(lines, strings.TrimRight(scanner.Text(), "\r"))
 	}
 	return lines[max(0, len(lines)-logLines):]
+}
+
+func noLog(err error) []string {
+	return []string{"(no log: " + strings.Join(strings.Fields(err.Error()), " ") + ")"}
 }

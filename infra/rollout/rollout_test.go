@@ -248,6 +248,26 @@ func TestUnschedulable(t *testing.T) {
 	})
 }
 
+// Swarm waits for ever for a task that it gave to a machine which then died.
+func TestMachineDiesDuringTheUpdate(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.must(w.deploy("web:1"))
+		w.swarm.Images["web:2"] = swarmtest.Behaviour{Start: time.Hour}
+		for i := range w.swarm.Nodes {
+			w.swarm.Nodes[i].Status.State = swarm.NodeStateDown
+		}
+		began := time.Now()
+		var failed *rollout.FailedError
+		if err := w.deploy("web:2"); !errors.As(err, &failed) || !failed.Restored || !strings.Contains(err.Error(), "is down, and the update waits for a task there") {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 30*time.Second || took >= time.Minute {
+			t.Errorf("noticed after %s, want half a minute", took)
+		}
+		w.serves("web:1")
+	})
+}
+
 func TestProbe(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.swarm.Nodes = append(w.swarm.Nodes, swarm.Node{ID: "node3", Status: swarm.NodeStatus{State: swarm.NodeStateDown}})

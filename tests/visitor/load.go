@@ -2,6 +2,7 @@ package visitor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -23,6 +24,7 @@ type Load struct {
 	mu       sync.Mutex
 	requests int
 	slowest  time.Duration
+	busy     int
 	failures []Failure
 }
 
@@ -67,24 +69,35 @@ func (l *Load) note(where string, began time.Time, err error) {
 	defer l.mu.Unlock()
 	l.requests++
 	l.slowest = max(l.slowest, time.Since(began))
+	if _, ok := errors.AsType[*BusyError](err); ok {
+		l.busy++
+		return
+	}
 	if err != nil {
 		l.failures = append(l.failures, Failure{began, where, err.Error()})
 	}
 }
 
-// End ends the load, waits for the answers that are still to come and returns what failed, in the order
-// in which the failures were seen.
+// End ends the load, waits for the answers that are still to come and returns what failed. Whom the café
+// itself told that it is busy is not among them, see [Load.Busy].
 func (l *Load) End() (requests int, failures []Failure) {
 	l.stop()
 	<-l.done
 	return l.requests, l.failures
 }
 
+// Busy ends the load and returns how often the café was too busy. Two cores that run three machines, the
+// load and a release are, now and then.
+func (l *Load) Busy() int {
+	l.End()
+	return l.busy
+}
+
 // String says what the load was. Two cores that also run three machines may not get to the whole rate.
 func (l *Load) String() string {
 	requests, failures := l.End()
-	return fmt.Sprintf("%d requests (%.0f a second), %d failed, the slowest took %s", requests,
-		float64(requests)/l.ended.Sub(l.began).Seconds(), len(failures), l.slowest.Round(time.Millisecond))
+	return fmt.Sprintf("%d requests (%.0f a second), %d failed, %d found the café busy, the slowest took %s", requests,
+		float64(requests)/l.ended.Sub(l.began).Seconds(), len(failures), l.busy, l.slowest.Round(time.Millisecond))
 }
 
 var details = regexp.MustCompile(`\?[^:" ]*`)

@@ -58,6 +58,21 @@ func (v *Visitor) readToken(path string) error {
 	return nil
 }
 
+// BusyError is the café's own answer that it is too busy, with Retry-After: the visitor was heard, and
+// nothing was lost on the way.
+type BusyError struct{ error }
+
+func (e *BusyError) Unwrap() error { return e.error }
+
+// refused is the error for an answer that is not the wanted one.
+func refused(response *http.Response, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	if response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("X-Release") != "" {
+		return &BusyError{err}
+	}
+	return err
+}
+
 // Get returns a page; any status but 200 is an error.
 func (v *Visitor) Get(path string) (string, error) {
 	response, err := v.client.Get(v.base + path)
@@ -70,7 +85,7 @@ func (v *Visitor) Get(path string) (string, error) {
 		return "", err
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("GET %s: status %d", path, response.StatusCode)
+		return "", refused(response, "GET %s: status %d", path, response.StatusCode)
 	}
 	return string(body), nil
 }
@@ -85,7 +100,7 @@ func (v *Visitor) Post(path string, form url.Values) error {
 	defer response.Body.Close()
 	io.Copy(io.Discard, response.Body)
 	if location := response.Header.Get("Location"); response.StatusCode != http.StatusSeeOther || strings.Contains(location, "signin") {
-		return fmt.Errorf("POST %s: status %d, to %q", path, response.StatusCode, location)
+		return refused(response, "POST %s: status %d, to %q", path, response.StatusCode, location)
 	}
 	return nil
 }

@@ -28,9 +28,10 @@ type Status struct {
 type observation struct {
 	target   Target
 	service  swarm.Service
-	tasks    []swarm.Task    // newest first
-	current  map[string]bool // tasks of the service's present spec, by Swarm's own judgement
-	nodes    map[string]string
+	tasks    []swarm.Task      // newest first
+	current  map[string]bool   // tasks of the service's present spec, by Swarm's own judgement
+	nodes    map[string]string // names
+	down     map[string]bool
 	newTasks []swarm.Task // that this run brought about
 }
 
@@ -57,13 +58,18 @@ func (o observation) judge() (Status, *Failure) {
 	if len(failed) > maxFailures {
 		return o.fail(status, fmt.Sprintf("%d tasks failed", len(failed)), failed)
 	}
-	updating := state == swarm.UpdateStateUpdating || state == swarm.UpdateStateRollbackStarted
+	updating := o.updating()
 	status.Settled = status.Done == status.Want && !updating && (status.Want > 0 || o.service.Spec.Mode.Global == nil)
 	status.State = o.word(status, updating)
 	if len(failed) > 0 && !status.Settled {
 		status.Detail = Describe(failed[0], status.Service, o.nodes).String()
 	}
 	return status, nil
+}
+
+func (o observation) updating() bool {
+	update := o.service.UpdateStatus
+	return update != nil && (update.State == swarm.UpdateStateUpdating || update.State == swarm.UpdateStateRollbackStarted)
 }
 
 func (o observation) word(status Status, updating bool) string {

@@ -27,6 +27,10 @@ const Interval = time.Second
 // takes some seconds.
 const patience = 30 * time.Second
 
+// lostPatience is how long a new task may be one of a machine that is down. Swarm moves tasks from such
+// a machine, but not the one that an update under way waits for: that waits for the machine.
+const lostPatience = 30 * time.Second
+
 // defaultMonitor is Swarm's own for a new task.
 const defaultMonitor = 5 * time.Second
 
@@ -64,7 +68,7 @@ func Tasks(ctx context.Context, engine Engine, stack string) (map[string]bool, e
 // Await returns when all targets have settled, with a [Failure] as soon as one cannot any more, and
 // with a [TimeoutError] when the context's deadline passes.
 func (w Watcher) Await(ctx context.Context, targets []Target) error {
-	settled := map[string]time.Time{}
+	settled, lost := map[string]time.Time{}, map[string]time.Time{}
 	answered := time.Now()
 	var last []observation
 	for {
@@ -76,6 +80,9 @@ func (w Watcher) Await(ctx context.Context, targets []Target) error {
 			return err
 		case err == nil:
 			answered, last = time.Now(), observations
+			if failure := waitsForLost(observations, lost); failure != nil {
+				return failure
+			}
 			done, err := w.judge(observations, settled)
 			if done || err != nil {
 				return err
@@ -122,6 +129,35 @@ func (w Watcher) judge(observations []observation, settled map[string]time.Time)
 	return done, nil
 }
 
+// waitsForLost finds an update that waits for a task on a machine that has been down for long; lost holds
+// since when each task has been there.
+func waitsForLost(observations []observation, lost map[string]time.Time) *Failure {
+	for _, o := range observations {
+		for _, task := range o.tasks {
+			if !o.current[task.ID] || !o.down[task.NodeID] || started(task) || !o.updating() {
+				delete(lost, task.ID)
+				continue
+			}
+			if _, ok := lost[task.ID]; !ok {
+				lost[task.ID] = time.Now()
+			}
+			if time.Since(lost[task.ID]) >= lostPatience {
+				machine := o.nodes[task.NodeID]
+				return &Failure{
+					Service: o.target.Name, Reason: "machine " + machine + " is down, and the update waits for a task there",
+					Tasks: []Task{Describe(task, o.target.Name, o.nodes)},
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// started tells whether a task has come to run, or is over.
+func started(task swarm.Task) bool {
+	return task.Status.State == swarm.TaskStateRunning || terminal(task.Status.State)
+}
+
 // hold is how long a settled service must stay so.
 func (o observation) hold() time.Duration {
 	if !o.target.Created || o.oneShot() {
@@ -163,9 +199,13 @@ func (w Watcher) look(ctx context.Context, targets []Target) ([]observation, err
 	if err != nil {
 		return nil, fmt.Errorf("list tasks: %w", err)
 	}
-	nodes, err := NodeNames(ctx, w.Engine)
+	nodes, err := w.Engine.NodeList(ctx, swarm.NodeListOptions{})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	names, down := namesOf(nodes), map[string]bool{}
+	for _, node := range nodes {
+		down[node.ID] = node.Status.State == swarm.NodeStateDown
 	}
 	current := map[string]bool{}
 	for _, task := range currentTasks {
@@ -174,7 +214,7 @@ func (w Watcher) look(ctx context.Context, targets []Target) ([]observation, err
 	newestFirst(tasks)
 	var out []observation
 	for _, target := range targets {
-		o := observation{target: target, current: current, nodes: nodes}
+		o := observation{target: target, current: current, nodes: names, down: down}
 		for _, service := range services {
 			if service.Spec.Name == target.Service {
 				o.service = service
@@ -200,11 +240,15 @@ func NodeNames(ctx context.Context, engine Engine) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list nodes: %w", err)
 	}
+	return namesOf(nodes), nil
+}
+
+func namesOf(nodes []swarm.Node) map[string]string {
 	names := map[string]string{}
 	for _, node := range nodes {
 		names[node.ID] = node.Description.Hostname
 	}
-	return names, nil
+	return names
 }
 
 // ended explains why the wait is over: time ran out, or somebody stopped it.

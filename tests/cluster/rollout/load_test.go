@@ -58,6 +58,9 @@ func (l load) dropsNothing(t *testing.T) {
 	if requests < 100 {
 		t.Errorf("only %d requests: the load did not run", requests)
 	}
+	if busy := l.Busy(); busy > requests/1000 {
+		t.Errorf("%d of %d found the café busy, want 1 in 1000 at most", busy, requests)
+	}
 	for _, line := range l.Summary() {
 		t.Error(line)
 	}
