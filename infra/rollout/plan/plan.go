@@ -136,6 +136,8 @@ func (p *Plan) service(want stack.Service, now *live.State, options Options) Ope
 	if want.KeepReplicas {
 		spec.Mode = withReplicas(spec.Mode, replicas(current.Spec))
 	}
+	// How often somebody has restarted it by hand (`docker service update --force`) is not the file's to say.
+	spec.TaskTemplate.ForceUpdate = current.Spec.TaskTemplate.ForceUpdate
 	named := current
 	named.Spec = withNetworkNames(current.Spec, now)
 	changes, effect := Diff(named.Spec, withNetworkNames(spec, now))

@@ -178,6 +178,7 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 		"OK/a mode":                   {func(now *live.State) { find(now, "cafe_db").Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}} }, plan.Options{JobsDone: jobs}, []string{"wave 1: replace service db", "unchanged: migrate", "unchanged: web"}},
 		"OK/scaled by somebody":       {func(now *live.State) { find(now, "cafe_db").Mode.Replicated.Replicas = ptr(uint64(5)) }, plan.Options{JobsDone: jobs}, []string{"wave 1: update service db", "unchanged: migrate", "unchanged: web"}},
 		"OK/scaled, and that is kept": {func(now *live.State) { find(now, "cafe_web").Mode.Replicated.Replicas = ptr(uint64(5)) }, plan.Options{JobsDone: jobs}, unchanged},
+		"OK/restarted by hand":        {func(now *live.State) { find(now, "cafe_web").TaskTemplate.ForceUpdate = 3 }, plan.Options{JobsDone: jobs}, unchanged},
 		"OK/network of another stack": {func(now *live.State) {
 			now.Networks = append(now.Networks, network.Summary{Name: "other_old", Labels: map[string]string{stack.LabelNamespace: "other"}})
 		}, plan.Options{JobsDone: jobs, Prune: true}, unchanged},
