@@ -1,3 +1,5 @@
+//go:build screenshots
+
 package browser_test
 
 import (
@@ -17,12 +19,9 @@ import (
 	"boardcafe/tests/engine"
 )
 
-// TestScreenshots shows the pages as they look: SCREENSHOTS=1 go test ./tests/browser. It runs
-// before the tests that change something, as those are parallel.
+// TestScreenshots draws docs/screenshots anew: go test -tags screenshots ./tests/browser. It is no check
+// and no part of `make test`. It runs before the tests that change something, as those are parallel.
 func TestScreenshots(t *testing.T) {
-	if os.Getenv("SCREENSHOTS") == "" {
-		t.Skip("SCREENSHOTS is not set")
-	}
 	v := visit(t, desktop, true)
 	v.open("/signin")
 	v.shoot("signin")
