@@ -107,6 +107,8 @@ func TestSecretsAreNowhereToBeRead(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				// Jenkins pushes with it, and is given it here (see TestJenkins).
+				out = strings.Replace(out, "/etc/boardcafe/jenkins/secrets/REGISTRY_PASSWORD\n", "", 1)
 				if out != "" {
 					t.Errorf("%s: %s is in %s", m.Name, what, out)
 				}
