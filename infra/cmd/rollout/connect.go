@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"os"
 
 	"boardcafe/infra/rollout/command"
 
@@ -24,10 +26,6 @@ func connect(target command.Target) (*command.Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the Docker engine: %w", err)
 	}
-	name := target.Host
-	if name == "" {
-		name = engine.DaemonHost()
-	}
 	return &command.Connection{
 		Engine: engine,
 		Auth: func(image string) string {
@@ -37,7 +35,20 @@ func connect(target command.Target) (*command.Connection, error) {
 			}
 			return auth
 		},
-		Name:  name,
+		Name:  name(target, stored.CurrentContext, engine.DaemonHost()),
 		Close: engine.Close,
 	}, nil
+}
+
+// name is what people call the engine, in the order in which docker looks for it. Over ssh the client itself
+// knows only the stand-in docker.example.com.
+func name(target command.Target, current, address string) string {
+	inContext := func(name string) string {
+		if name == "" || name == dockercommand.DefaultContextName {
+			return ""
+		}
+		return "context " + name
+	}
+	return cmp.Or(inContext(target.Context), target.Host, os.Getenv("DOCKER_HOST"),
+		inContext(os.Getenv("DOCKER_CONTEXT")), inContext(current), address)
 }

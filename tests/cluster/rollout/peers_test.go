@@ -7,10 +7,12 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"boardcafe/tests/cluster"
+	"boardcafe/tests/engine"
 )
 
 func overSSH(t *testing.T) {
@@ -24,6 +26,11 @@ func overSSH(t *testing.T) {
 	rollout(t, ssh, "status").wants(t, 0, "app", "2/2 running")
 	rollout(t, ssh, "history").wants(t, 0, release)
 	rollout(t, ssh, "lock", "status").wants(t, 0, "not locked")
+	status := exec.CommandContext(t.Context(), program, "status")
+	status.Dir, status.Env = engine.Root(), append(swarm.Env(), "DOCKER_HOST="+cluster.SSHHost)
+	if out, err := status.CombinedOutput(); err != nil || !strings.Contains(string(out), "Stack cafe on "+cluster.SSHHost) {
+		t.Errorf("status with DOCKER_HOST: %v\n%s", err, out)
+	}
 	rollout(t, ssh, "rollback").wants(t, 0)
 	answers(t, old)
 }
