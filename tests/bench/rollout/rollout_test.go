@@ -24,8 +24,8 @@ import (
 	"boardcafe/tests/engine"
 )
 
-// release names the images that are deployed.
-const release = "bench"
+// release names the images that are deployed: it is what the app in them answers with.
+var release = engine.Release()
 
 // bench is the swarm, and the programs that change it.
 type bench struct {
