@@ -156,7 +156,7 @@ const updated = `version: "3.13"
 x-rollout: {stack: bench, release: "${VALUE}"}
 services:
   idle:
-    image: ${REGISTRY}/proxy:bench
+    image: ${REGISTRY}/proxy:${RELEASE}
     entrypoint: [sleep, infinity]
     stop_signal: SIGKILL
     healthcheck: {disable: true}
@@ -174,7 +174,7 @@ func (s *bench) compare(b *testing.B) {
 	must(b, os.WriteFile(file, []byte(updated), 0o600))
 	deploy := func(value string) used {
 		cmd := s.command(s.program, "deploy", "--file", file, "--host", s.host, "--progress", "plain")
-		cmd.Env = append(cmd.Env, "VALUE="+value)
+		cmd.Env = append(cmd.Env, "RELEASE="+release, "VALUE="+value)
 		return run(b, cmd, 0)
 	}
 	deploy("first")
