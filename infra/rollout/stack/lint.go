@@ -14,9 +14,6 @@ import (
 // defaultGrace is Docker's own between SIGTERM and SIGKILL.
 const defaultGrace = 10 * time.Second
 
-// defaultMonitor is Swarm's own for a new task.
-const defaultMonitor = 5 * time.Second
-
 // lint names what is legal and will hurt, each with its reason.
 func lint(services []Service, dict map[string]any) []Warning {
 	var out []Warning
@@ -97,10 +94,7 @@ func lintDelay(spec swarm.ServiceSpec) string {
 	if update == nil || update.Order != swarm.UpdateOrderStartFirst || !several {
 		return "" // nobody asked for an update without a gap
 	}
-	monitor := update.Monitor
-	if monitor == 0 {
-		monitor = defaultMonitor
-	}
+	monitor := Monitor(spec)
 	if update.Delay >= monitor {
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"boardcafe/infra/rollout/live"
+	"boardcafe/infra/rollout/stack"
 
 	"github.com/docker/docker/api/types/swarm"
 )
@@ -30,9 +31,6 @@ const patience = 30 * time.Second
 // lostPatience is how long a new task may be one of a machine that is down. Swarm moves tasks from such
 // a machine, but not the one that an update under way waits for: that waits for the machine.
 const lostPatience = 30 * time.Second
-
-// defaultMonitor is Swarm's own for a new task.
-const defaultMonitor = 5 * time.Second
 
 // Watcher watches one stack.
 type Watcher struct {
@@ -163,10 +161,7 @@ func (o observation) hold() time.Duration {
 	if !o.target.Created || o.oneShot() {
 		return 0
 	}
-	if update := o.service.Spec.UpdateConfig; update != nil && update.Monitor > 0 {
-		return update.Monitor
-	}
-	return defaultMonitor
+	return stack.Monitor(o.service.Spec)
 }
 
 // Look returns how the services are now.
