@@ -160,6 +160,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.Serv
 // shutdownTimeout is how long requests that run at the end of the drain may take.
 const shutdownTimeout = 15 * time.Second
 
+// Listen opens the address for [Server.Serve]. Go's own default, multipath TCP, takes no filter, which the
+// end of Serve needs.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	var c net.ListenConfig
+	c.SetMultipathTCP(false)
+	return c.Listen(ctx, "tcp", address)
+}
+
 // Serve answers on a listener until the context ends. Then it drains: /readyz says 503 while
 // requests are still served for the given time, so that a proxy which has not yet heard of the
 // end loses none; after that it takes no more and waits for those under way.
@@ -175,6 +183,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Du
 	s.draining.Store(true)
 	s.Log.Info("draining", "for", drain.String())
 	time.Sleep(drain)
+	if err := lastCall(listener); err != nil { // the worst that comes of it is a request reset at the end
+		s.Log.Warn("connections made at the last moment may be cut", "error", err)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	// Serve returns at once when this begins: it is this call that waits for the requests.

@@ -1,12 +1,14 @@
 package web_test
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -226,25 +228,31 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
-// After the end was asked for, requests are still served for the drain; then no more.
-func TestServe(t *testing.T) {
-	t.Parallel()
+// serve has a server of its own on a port of its own, until stopped.
+func serve(t *testing.T, db *mysql.DB, drain time.Duration) (handler *web.Server, listener net.Listener, stop func(), ended chan error) {
+	t.Helper()
 	staff, err := web.ParseStaff(strings.NewReader(account()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t)
-	handler, err := web.New(web.Config{Store: s.db, Staff: staff, SessionKey: []byte(strings.Repeat("k", 32)), Log: discard(), Metrics: prometheus.NewRegistry(), Now: time.Now})
+	handler, err = web.New(web.Config{Store: db, Staff: staff, SessionKey: []byte(strings.Repeat("k", 32)), Log: discard(), Metrics: prometheus.NewRegistry(), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err = web.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- handler.Serve(ctx, listener, time.Second) }()
+	ended = make(chan error, 1)
+	go func() { ended <- handler.Serve(ctx, listener, drain) }()
+	return handler, listener, stop, ended
+}
+
+// After the end was asked for, requests are still served for the drain; then no more.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	handler, listener, stop, ended := serve(t, newSite(t).db, time.Second)
 	get := func(path string) (int, bool) {
 		response, err := http.Get("http://" + listener.Addr().String() + path)
 		if err != nil {
@@ -272,5 +280,41 @@ func TestServe(t *testing.T) {
 	}
 	if err := handler.Serve(t.Context(), listener, 0); err == nil {
 		t.Error("a closed listener was served")
+	}
+}
+
+// Whoever got a connection gets an answer, up to the last moment: visitors come with new connections
+// all the time, and none of them is reset.
+func TestServeToTheLast(t *testing.T) {
+	t.Parallel()
+	db := newSite(t).db
+	for range 5 {
+		_, listener, stop, ended := serve(t, db, 100*time.Millisecond)
+		var visitors sync.WaitGroup
+		for range 32 {
+			visitors.Go(func() {
+				for {
+					conn, err := net.DialTimeout("tcp", listener.Addr().String(), 5*time.Second)
+					if err != nil {
+						return // the door is closed
+					}
+					_, err = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: cafe\r\n\r\n")
+					if err == nil {
+						_, err = http.ReadResponse(bufio.NewReader(conn), nil)
+					}
+					conn.Close()
+					if err != nil {
+						t.Errorf("connected, and no answer: %v", err)
+						return
+					}
+				}
+			})
+		}
+		time.Sleep(200 * time.Millisecond)
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("ended with %v", err)
+		}
+		visitors.Wait()
 	}
 }

@@ -57,6 +57,7 @@ type cafe struct {
 	password string
 	db       testcontainers.Container
 	apps     [2]testcontainers.Container
+	proxy    testcontainers.Container
 	undo     []func() error
 }
 
@@ -127,7 +128,7 @@ func start(ctx context.Context) (*cafe, error) {
 			return c, err
 		}
 	}
-	proxy, err := c.run(ctx, testcontainers.ContainerRequest{
+	c.proxy, err = c.run(ctx, testcontainers.ContainerRequest{
 		Image:              engine.Image("proxy"),
 		Networks:           []string{front},
 		ExposedPorts:       []string{"8080/tcp"},
@@ -137,7 +138,7 @@ func start(ctx context.Context) (*cafe, error) {
 	if err != nil {
 		return c, err
 	}
-	c.url, err = address(ctx, c.host, proxy)
+	c.url, err = address(ctx, c.host, c.proxy)
 	if err != nil {
 		return c, err
 	}
@@ -238,6 +239,22 @@ func (c *cafe) sql(ctx context.Context, statements string) (string, error) {
 		return "", fmt.Errorf("mysql ended with %d: %s", code, text.String())
 	}
 	return text.String(), nil
+}
+
+// logged is what the proxy wrote about a request: which replicas it asked, and how long each took.
+func (c *cafe) logged(ctx context.Context, request string) string {
+	logs, err := c.proxy.Logs(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	defer logs.Close()
+	all, err := io.ReadAll(logs)
+	for line := range strings.Lines(string(all)) {
+		if request != "" && strings.Contains(line, request) {
+			return line
+		}
+	}
+	return fmt.Sprintf("the proxy wrote nothing about it, %v", err)
 }
 
 // staff is a member of staff who is signed in.

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -30,6 +31,7 @@ func (s sent) served() bool {
 // load sends requests at a constant rate, every second one a reservation, until stopped.
 type load struct {
 	mu   sync.Mutex
+	name string // of all its customers, before a number: no other load has it
 	all  []sent
 	skip int // no one was free to send it
 	stop func() []sent
@@ -46,7 +48,7 @@ func (c *cafe) startLoad(t *testing.T, waiting int) *load {
 	t.Helper()
 	s := c.mustSignIn(t)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), longest)
-	l, free := &load{}, make(chan struct{}, waiting)
+	l, free := &load{name: t.Name() + " " + rand.Text()[:6]}, make(chan struct{}, waiting)
 	var running, pending sync.WaitGroup
 	running.Go(func() {
 		tick := time.NewTicker(time.Second / rate)
@@ -65,7 +67,7 @@ func (c *cafe) startLoad(t *testing.T, waiting int) *load {
 			}
 			pending.Go(func() {
 				// What was begun is waited for: an answer cut off by the test is no fault of the café.
-				l.add(s.visit(context.WithoutCancel(ctx), t.Name(), i))
+				l.add(s.visit(context.WithoutCancel(ctx), l.name, i))
 				<-free
 			})
 		}
@@ -81,11 +83,11 @@ func (c *cafe) startLoad(t *testing.T, waiting int) *load {
 }
 
 // visit looks at the index or reserves a game.
-func (s *staff) visit(ctx context.Context, test string, i int) sent {
+func (s *staff) visit(ctx context.Context, names string, i int) sent {
 	if i%2 == 0 {
 		return sent{answer: s.get(ctx, "/"), at: time.Now()}
 	}
-	name := fmt.Sprintf("%s %d", test, i)
+	name := fmt.Sprintf("%s %d", names, i)
 	a := s.post(ctx, "/customers", url.Values{"name": {name}, "table": {"7"}, "game": {fmt.Sprintf("Game %d", 1+i%60)}})
 	return sent{answer: a, name: name, at: time.Now()}
 }
@@ -96,10 +98,10 @@ func (l *load) add(s sent) {
 	l.all = append(l.all, s)
 }
 
-// wantKept fails unless every reservation that was acknowledged is in the database, once.
-func (c *cafe) wantKept(t *testing.T, all []sent) {
+// wantKept fails unless every reservation of a load that was acknowledged is in the database, once.
+func (c *cafe) wantKept(t *testing.T, l *load) {
 	t.Helper()
-	out, err := c.sql(t.Context(), "SELECT name FROM customers WHERE name LIKE '"+t.Name()+" %'")
+	out, err := c.sql(t.Context(), "SELECT name FROM customers WHERE name LIKE '"+l.name+" %'")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +110,7 @@ func (c *cafe) wantKept(t *testing.T, all []sent) {
 		stored[strings.TrimSpace(name)]++
 	}
 	acknowledged := 0
-	for _, s := range all {
+	for _, s := range l.stop() {
 		if s.name == "" || !s.served() {
 			continue
 		}
