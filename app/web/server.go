@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -160,19 +161,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.Serv
 // shutdownTimeout is how long requests that run at the end of the drain may take.
 const shutdownTimeout = 15 * time.Second
 
-// Listen opens the address for [Server.Serve]. Go's own default, multipath TCP, takes no filter, which the
-// end of Serve needs.
-func Listen(ctx context.Context, address string) (net.Listener, error) {
-	var c net.ListenConfig
-	c.SetMultipathTCP(false)
-	return c.Listen(ctx, "tcp", address)
-}
-
 // Serve answers on a listener until the context ends. Then it drains: /readyz says 503 while
 // requests are still served for the given time, so that a proxy which has not yet heard of the
 // end loses none; after that it takes no more and waits for those under way.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
 	s.echo.Server.Handler = s.echo
+	var unread unread
+	s.echo.Server.ConnState = unread.note
 	failed := make(chan error, 1)
 	go func() { failed <- s.echo.Server.Serve(listener) }()
 	select {
@@ -183,9 +178,10 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Du
 	s.draining.Store(true)
 	s.Log.Info("draining", "for", drain.String())
 	time.Sleep(drain)
-	if err := lastCall(listener); err != nil { // the worst that comes of it is a request reset at the end
-		s.Log.Warn("connections made at the last moment may be cut", "error", err)
+	if err := refuseNew(listener); err != nil {
+		s.Log.Warn("requests of the last moment may be cut off", "error", err)
 	}
+	unread.wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	// Serve returns at once when this begins: it is this call that waits for the requests.
@@ -194,6 +190,29 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Du
 	}
 	s.Log.Info("stopped")
 	return nil
+}
+
+// unread are the connections of which no request has been read yet. net/http drops those that it reads
+// after Shutdown began.
+type unread struct{ connections sync.Map }
+
+func (u *unread) note(c net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		u.connections.Store(c, nil)
+	} else {
+		u.connections.Delete(c)
+	}
+}
+
+// wait returns when there has been none for a while, at the latest after some seconds: somebody may have
+// connected who never asks. The while is counted in looks, as a machine that is too busy to run the server
+// does not run this either.
+func (u *unread) wait() {
+	const looks, every, longest = 10, 25 * time.Millisecond, 3 * time.Second
+	for begun, none := time.Now(), 0; none < looks && time.Since(begun) < longest; time.Sleep(every) {
+		none++
+		u.connections.Range(func(any, any) bool { none = 0; return false })
+	}
 }
 
 // clientAddress believes X-Forwarded-For only from the given networks. Echo's own default takes

@@ -239,7 +239,7 @@ func serve(t *testing.T, db *mysql.DB, drain time.Duration) (handler *web.Server
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err = web.Listen(t.Context(), "127.0.0.1:0")
+	listener, err = net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func main() {
 
 // run serves until the context ends, and prints the address and the sign-in.
 func run(ctx context.Context, addr string, stdout io.Writer) error {
-	listener, err := web.Listen(ctx, addr)
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("%w\nset another port: make run HTTP_PORT=8081", err)
 	}

@@ -126,7 +126,7 @@ func serve(ctx context.Context, getenv func(string) string, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	listener, err := web.Listen(ctx, c.addr)
+	listener, err := net.Listen("tcp", c.addr)
 	if err != nil {
 		return fmt.Errorf("CAFE_ADDR: %w", err)
 	}
