@@ -46,7 +46,7 @@ type Target struct{ Host, Context string }
 type flags struct {
 	target   Target
 	stack    string
-	file     string
+	files    []string
 	envFile  string
 	progress string
 }
@@ -81,7 +81,7 @@ func New(world World) *cobra.Command {
 	persistent.StringVarP(&a.target.Host, "host", "H", "", "engine to connect to, e.g. ssh://deploy@manager (default: as docker: DOCKER_HOST, context)")
 	persistent.StringVar(&a.target.Context, "context", "", "docker context to use")
 	persistent.StringVar(&a.stack, "stack", "", "name of the stack (default: ROLLOUT_STACK, or x-rollout: stack: in the file)")
-	persistent.StringVarP(&a.file, "file", "f", "docker-stack.yml", "stack file")
+	persistent.StringArrayVarP(&a.files, "file", "f", []string{"docker-stack.yml"}, "stack file; each further one is merged over those before it")
 	persistent.StringVar(&a.progress, "progress", "auto", "auto, tty, plain or json")
 	root.AddCommand(a.planCommand(), a.deployCommand(), a.rollbackCommand(), a.historyCommand(),
 		a.statusCommand(), a.lockCommand(), a.secretCommand(), a.versionCommand())
@@ -157,9 +157,9 @@ func (a *app) stackName() (string, error) {
 	if name, ok := a.Getenv("ROLLOUT_STACK"); ok && name != "" {
 		return name, stack.CheckName(name)
 	}
-	name, err := stack.NameIn(a.file)
-	if errors.Is(err, os.ErrNotExist) || err == nil && name == "" {
-		return "", fmt.Errorf("which stack? say --stack NAME, set ROLLOUT_STACK, or write x-rollout: stack: NAME into %s", a.file)
+	name, err := stack.NameIn(a.files)
+	if missing := errors.Is(err, os.ErrNotExist); missing && len(a.files) == 1 || err == nil && name == "" {
+		return "", fmt.Errorf("which stack? say --stack NAME, set ROLLOUT_STACK, or write x-rollout: stack: NAME into %s", a.files[0])
 	}
 	return name, err
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,7 @@ networks:
 // user is somebody at a command line: a file, an environment, and the engine of DOCKER_HOST.
 type user struct {
 	file     string
+	files    []string // more of them
 	env      map[string]string
 	terminal bool
 	stdin    io.Reader
@@ -92,11 +94,15 @@ type result struct {
 func (u *user) run(t *testing.T, code int, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
+	line := args
+	for _, file := range append([]string{u.file}, u.files...) {
+		line = append(slices.Clip(line), "--file", file)
+	}
 	got := command.Run(u.ctx, command.World{
 		Stdin: u.stdin, Stdout: &stdout, Stderr: &stderr, Terminal: u.terminal,
 		Getenv:  func(name string) (string, bool) { value, ok := u.env[name]; return value, ok },
 		Connect: u.connect, Transport: http.DefaultTransport, User: "mia@desk", Version: "0123456789ab",
-	}, append(args, "--file", u.file)) // the last --file counts
+	}, line)
 	if got != code {
 		t.Fatalf("rollout %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, &stdout, &stderr)
 	}
@@ -229,6 +235,14 @@ func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 		u.run(t, 1, "plan").err("/nonexistent/stack.yml: no such file; name the stack file with --file")
 		u.run(t, 1, "deploy", "--stack", "cafe").err("/nonexistent/stack.yml: no such file")
 		u.run(t, 1, "history").err("which stack? say --stack NAME")
+		u.file = ""
+		u.run(t, 1, "plan").err("rollout: : no such file; name the stack file with --file")
+	})
+	t.Run("ErrFile/no such second file", func(t *testing.T) {
+		u := newUser(t, newEngine(t))
+		u.files = []string{"/nonexistent/tls.yml"}
+		u.run(t, 1, "plan").err("rollout: /nonexistent/tls.yml: no such file; name the stack file with --file")
+		u.run(t, 1, "history").err("rollout: /nonexistent/tls.yml: no such file")
 	})
 }
 
@@ -275,6 +289,14 @@ func TestPlanShowsWhatADeployWouldDo(t *testing.T) {
 		if wrote := e.changes(); len(wrote) > 0 {
 			t.Errorf("it wrote %q", wrote)
 		}
+	})
+	t.Run("OK/a second file is merged over the first", func(t *testing.T) {
+		other := newUser(t, e)
+		other.files = []string{filepath.Join(t.TempDir(), "tls.yml")}
+		write(t, other.files[0], "version: '3.9'\nx-rollout: {stack: bar}\nservices: {app: {x-rollout: {drain: soon}}}\n")
+		other.run(t, 1, "plan").err(other.files[0] + ":3: services.app.x-rollout.drain: must be a duration")
+		write(t, other.files[0], "version: '3.9'\nx-rollout: {stack: bar, release: tls}\nservices: {more: {image: 'registry.test/app:one'}}\n")
+		other.run(t, 2, "plan").out("Stack bar on", "→ tls", "service  app", "service  more", "4 to create")
 	})
 	t.Run("OK/variables of a file, behind the environment", func(t *testing.T) {
 		env := filepath.Join(t.TempDir(), "env")

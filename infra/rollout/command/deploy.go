@@ -28,6 +28,7 @@ machine until the new release, and only it, answers. On any failure what was the
 Exits with 0 when it serves; 1 when nothing was started; 3 when it failed and the release before serves
 again; 4 when it failed and does not; 5 when another rollout holds the lock; 130 when interrupted.`,
 		Example: `  RELEASE=3f2a1b rollout deploy --host ssh://deploy@manager
+  rollout deploy -f docker-stack.yml -f docker-stack.tls.yml
   rollout deploy --prune --yes --progress plain          in a pipeline
   rollout deploy --probe http://192.0.2.10 --settle 30s`,
 		Args: takes(0, 0),

@@ -12,14 +12,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// fileFlags are those of the commands that read the stack file.
+// fileFlags are those of the commands that read the stack files.
 func (a *app) fileFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.envFile, "env-file", "", "variables for the stack file, NAME=value a line; the environment has precedence")
+	cmd.Flags().StringVar(&a.envFile, "env-file", "", "variables for the stack files, NAME=value a line; the environment has precedence")
 }
 
 func (a *app) load() (*stack.File, error) {
-	if _, err := os.Stat(a.file); errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such file; name the stack file with --file", a.file)
+	for _, file := range a.files {
+		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%s: no such file; name the stack file with --file", file)
+		}
 	}
 	name, err := a.stackName()
 	if err != nil {
@@ -29,7 +31,7 @@ func (a *app) load() (*stack.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stack.Load(a.file, name, lookup)
+	return stack.Load(a.files, name, lookup)
 }
 
 // lookup is the environment, and behind it the file of --env-file.

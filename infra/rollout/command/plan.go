@@ -15,6 +15,7 @@ func (a *app) planCommand() *cobra.Command {
 		Short: "Show what a deploy would change; writes nothing",
 		Long:  "Show what a deploy would change; writes nothing.\nExits with 0 when there is nothing to change and with 2 when there is.",
 		Example: `  rollout plan
+  rollout plan -f docker-stack.yml -f docker-stack.tls.yml
   rollout plan --json | jq '.operations[] | select(.action == "update")'`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

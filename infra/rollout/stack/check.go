@@ -54,7 +54,7 @@ func (s *source) checkNames() error {
 // check finds what the schema cannot: references that lead nowhere and names Swarm refuses.
 func (f *File) check() error {
 	if len(f.config.Services) == 0 {
-		return f.source.at("services", "there is no service")
+		return f.sources.at("services", "there is no service")
 	}
 	for _, service := range f.config.Services {
 		if err := f.checkService(service); err != nil {
@@ -81,52 +81,63 @@ func (f *File) check() error {
 func (f *File) checkService(service types.ServiceConfig) error {
 	path := "services." + service.Name
 	if full := f.name + "_" + service.Name; len(full) > maxServiceName {
-		return f.source.at(path, fmt.Sprintf("%s has %d characters; a service's name has %d at most", full, len(full), maxServiceName))
+		return f.sources.at(path, fmt.Sprintf("%s has %d characters; a service's name has %d at most", full, len(full), maxServiceName))
 	}
 	if !serviceName.MatchString(service.Name) {
-		return f.source.at(path, "a service's name has letters, digits, - and _ only")
+		return f.sources.at(path, "a service's name has letters, digits, - and _ only")
 	}
 	if service.Image == "" {
-		return f.source.at(path+".image", "is missing; a swarm does not build")
+		return f.sources.at(path+".image", "is missing; a swarm does not build")
 	}
 	if _, err := reference.ParseNormalizedNamed(service.Image); err != nil {
-		return f.source.at(path+".image", fmt.Sprintf("%q: %v", service.Image, err))
+		return f.sources.at(path+".image", fmt.Sprintf("%q: %v", service.Image, err))
 	}
+	if key, problem := f.leadsNowhere(service); problem != "" {
+		return f.sources.atService(service.Name, key, problem, f.leadsNowhere)
+	}
+	for _, s := range f.sources {
+		fields, _ := s.value(path).(map[string]any)
+		hosts, _ := fields["extra_hosts"].([]any) // the loader drops what it does not understand
+		for i, host := range hosts {
+			if !strings.ContainsAny(fmt.Sprint(host), ":=") {
+				return s.at(fmt.Sprintf("%s.extra_hosts.%d", path, i), fmt.Sprintf("%q must be NAME:ADDRESS", fmt.Sprint(host)))
+			}
+		}
+	}
+	return f.checkOptions(path+".x-rollout", service)
+}
+
+// leadsNowhere is the key of a service that refers to what is not there, and to what; both are empty
+// for a good one.
+func (f *File) leadsNowhere(service types.ServiceConfig) (key, problem string) {
 	for _, name := range sorted(service.Networks) {
 		if _, ok := f.config.Networks[name]; !ok && name != "default" {
-			return f.source.at(path+".networks", "there is no network "+name)
+			return "networks", "there is no network " + name
 		}
 	}
 	for _, ref := range service.Secrets {
 		if _, ok := f.config.Secrets[ref.Source]; !ok {
-			return f.source.at(path+".secrets", "there is no secret "+ref.Source)
+			return "secrets", "there is no secret " + ref.Source
 		}
 	}
 	for _, ref := range service.Configs {
 		if _, ok := f.config.Configs[ref.Source]; !ok {
-			return f.source.at(path+".configs", "there is no config "+ref.Source)
+			return "configs", "there is no config " + ref.Source
 		}
 	}
 	for _, volume := range service.Volumes {
 		if volume.Type == "volume" && volume.Source != "" {
 			if _, ok := f.config.Volumes[volume.Source]; !ok {
-				return f.source.at(path+".volumes", "there is no volume "+volume.Source)
+				return "volumes", "there is no volume " + volume.Source
 			}
 		}
 	}
 	for i, server := range service.DNS {
 		if net.ParseIP(server) == nil {
-			return f.source.at(fmt.Sprintf("%s.dns.%d", path, i), fmt.Sprintf("%q is no address", server))
+			return fmt.Sprintf("dns.%d", i), fmt.Sprintf("%q is no address", server)
 		}
 	}
-	fields, _ := f.source.value(path).(map[string]any)
-	hosts, _ := fields["extra_hosts"].([]any) // the loader drops what it does not understand
-	for i, host := range hosts {
-		if !strings.ContainsAny(fmt.Sprint(host), ":=") {
-			return f.source.at(fmt.Sprintf("%s.extra_hosts.%d", path, i), fmt.Sprintf("%q must be NAME:ADDRESS", fmt.Sprint(host)))
-		}
-	}
-	return f.checkOptions(path+".x-rollout", service)
+	return "", ""
 }
 
 // checkOptions finds what x-rollout asks of a service that cannot have it: read and then ignored, it
@@ -135,15 +146,15 @@ func (f *File) checkOptions(path string, service types.ServiceConfig) error {
 	options := f.options[service.Name]
 	switch {
 	case options.Job && options.Probe != nil:
-		return f.source.at(path+".probe", "a job ends; there is nothing to probe")
+		return f.sources.at(path+".probe", "a job ends; there is nothing to probe")
 	case options.Job && options.KeepReplicas:
-		return f.source.at(path+".replicas", "a job runs once; it has no replicas to keep")
+		return f.sources.at(path+".replicas", "a job runs once; it has no replicas to keep")
 	case options.Job && options.Drain > 0:
-		return f.source.at(path+".drain", "a job ends by itself; it has nothing to drain")
+		return f.sources.at(path+".drain", "a job ends by itself; it has nothing to drain")
 	case options.KeepReplicas && service.Deploy.Mode != "" && service.Deploy.Mode != "replicated":
-		return f.source.at(path+".replicas", "a service of mode "+service.Deploy.Mode+" has no replicas to keep")
+		return f.sources.at(path+".replicas", "a service of mode "+service.Deploy.Mode+" has no replicas to keep")
 	case options.Probe != nil && options.Probe.Port == 0 && (len(service.Ports) == 0 || service.Ports[0].Published == 0):
-		return f.source.at(path+".probe", "the service publishes no fixed port; name one with port")
+		return f.sources.at(path+".probe", "the service publishes no fixed port; name one with port")
 	}
 	return nil
 }
@@ -159,11 +170,11 @@ func (f *File) checkNetworks() error {
 			path, name = path+".name", network.Name
 		}
 		if !serviceName.MatchString(name) || len(name) > maxServiceName {
-			return f.source.at(path, fmt.Sprintf("%s: a network's name has letters, digits, - and _ only, and %d at most", name, maxServiceName))
+			return f.sources.at(path, fmt.Sprintf("%s: a network's name has letters, digits, - and _ only, and %d at most", name, maxServiceName))
 		}
 		for i, pool := range network.Ipam.Config {
 			if _, _, err := net.ParseCIDR(pool.Subnet); pool.Subnet != "" && err != nil {
-				return f.source.at(fmt.Sprintf("networks.%s.ipam.config.%d.subnet", key, i), fmt.Sprintf("%q must be like 10.1.0.0/24", pool.Subnet))
+				return f.sources.at(fmt.Sprintf("networks.%s.ipam.config.%d.subnet", key, i), fmt.Sprintf("%q must be like 10.1.0.0/24", pool.Subnet))
 			}
 		}
 	}
@@ -174,7 +185,7 @@ func (f *File) checkObjectNames(converted *Stack) error {
 	check := func(section string, objects []Object) error {
 		for _, object := range objects {
 			if len(object.Name) > maxObjectName || !objectName.MatchString(object.Name) {
-				return f.source.at(section+"."+object.Key, fmt.Sprintf("%s: %s, and %d at most", object.Name, keyRule, maxObjectName))
+				return f.sources.at(section+"."+object.Key, fmt.Sprintf("%s: %s, and %d at most", object.Name, keyRule, maxObjectName))
 			}
 		}
 		return nil
@@ -210,29 +221,29 @@ func (f *File) checkFiles() error {
 }
 
 func (f *File) checkFile(path string, object types.FileObjectConfig, limit int64) error {
-	fields, _ := f.source.value(path).(map[string]any)
+	fields, _ := f.sources.having(path).value(path).(map[string]any)
 	_, hasFile := fields["file"]
 	switch {
 	case object.External.External && hasFile:
-		return f.source.at(path+".file", "an external one has no file; drop external or file")
+		return f.sources.at(path+".file", "an external one has no file; drop external or file")
 	case object.External.External:
 		return nil
 	case !hasFile:
-		return f.source.at(path, "needs file, or external: true")
+		return f.sources.at(path, "needs file, or external: true")
 	case !slices.Contains([]string{"", "golang"}, object.TemplateDriver):
-		return f.source.at(path+".template_driver", "must be golang: swarms have no other")
+		return f.sources.at(path+".template_driver", "must be golang: swarms have no other")
 	}
 	path += ".file"
 	info, err := os.Stat(object.File)
 	switch {
 	case err != nil:
-		return f.source.at(path, object.File+": "+readProblem(err))
+		return f.sources.at(path, object.File+": "+readProblem(err))
 	case !info.Mode().IsRegular():
-		return f.source.at(path, object.File+": not a file")
+		return f.sources.at(path, object.File+": not a file")
 	case info.Size() == 0:
-		return f.source.at(path, object.File+": empty; a swarm stores no empty object")
+		return f.sources.at(path, object.File+": empty; a swarm stores no empty object")
 	case info.Size() > limit:
-		return f.source.at(path, fmt.Sprintf("%s: %d bytes; a swarm stores %d at most", object.File, info.Size(), limit))
+		return f.sources.at(path, fmt.Sprintf("%s: %d bytes; a swarm stores %d at most", object.File, info.Size(), limit))
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func (f *File) Stack(versions Versions) (*Stack, error) {
 	}
 	out.Networks = f.networks(namespace)
 	out.Waves = waves(out.Services)
-	out.Warnings = lint(out.Services, f.source.dict)
+	out.Warnings = lint(out.Services, f.sources)
 	return out, nil
 }
 
@@ -113,7 +113,7 @@ func (f *File) object(path, key string, config types.FileObjectConfig, external 
 	}
 	data, err := os.ReadFile(config.File)
 	if err != nil {
-		return Object{}, f.source.at(path+".file", config.File+": "+readProblem(err))
+		return Object{}, f.sources.at(path+".file", config.File+": "+readProblem(err))
 	}
 	object.Data = data
 	return object, nil
@@ -150,10 +150,10 @@ func (f *File) located(err error) error {
 	text := err.Error()
 	if rest, ok := strings.CutPrefix(text, "service "); ok {
 		if name, problem, ok := strings.Cut(rest, ": "); ok {
-			return f.source.locateByWords("services."+name, problem)
+			return f.sources.at(byWords("services."+name, problem), problem)
 		}
 	}
-	return f.source.at("services", text)
+	return f.sources.at("services", text)
 }
 
 func convertServices(namespace convert.Namespace, config *types.Config) (specs map[string]swarm.ServiceSpec, err error) {

@@ -19,33 +19,38 @@ const (
 )
 
 // extension reads one `x-rollout` mapping strictly: a key that is not read is an error, since a
-// misspelt `probe` would be a probe that never runs.
+// misspelt `probe` would be a probe that never runs. Of each key the last file's value counts.
 type extension struct {
-	source *source
-	path   string
-	fields map[string]string // scalars, variables expanded
-	nested map[string]*yaml.Node
-	err    error
+	sources sources
+	path    string
+	fields  map[string]string  // scalars, variables expanded
+	nested  map[string]*source // of the others, the file
+	err     error
 }
 
-func (s *source) extension(path string, n *yaml.Node, lookup Lookup) *extension {
-	e := &extension{source: s, path: path, fields: map[string]string{}, nested: map[string]*yaml.Node{}}
-	if n == nil {
-		return e
-	}
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if n.Kind != yaml.MappingNode {
-		e.err = s.at(path, "must be a mapping")
-		return e
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i].Value, n.Content[i+1]
-		if value.Kind == yaml.ScalarNode {
-			e.fields[key] = expand(value.Value, lookup)
-		} else {
-			e.nested[key] = value
+func (all sources) extension(lookup Lookup, path ...string) *extension {
+	e := &extension{sources: all, path: strings.Join(path, "."), fields: map[string]string{}, nested: map[string]*source{}}
+	for _, s := range all {
+		n := s.node(path...)
+		if n == nil {
+			continue
+		}
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if n.Kind != yaml.MappingNode {
+			e.err = s.at(e.path, "must be a mapping")
+			return e
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key, value := n.Content[i].Value, n.Content[i+1]
+			delete(e.fields, key)
+			delete(e.nested, key)
+			if value.Kind == yaml.ScalarNode {
+				e.fields[key] = expand(value.Value, lookup)
+			} else {
+				e.nested[key] = s
+			}
 		}
 	}
 	return e
@@ -53,7 +58,7 @@ func (s *source) extension(path string, n *yaml.Node, lookup Lookup) *extension 
 
 func (e *extension) fail(key, problem string) {
 	if e.err == nil {
-		e.err = e.source.at(join(e.path, key), problem)
+		e.err = e.sources.at(join(e.path, key), problem)
 	}
 }
 
@@ -67,15 +72,15 @@ func (e *extension) text(key string) string {
 	return value
 }
 
-// mapping returns the mapping at the key, nil when the key is not there.
-func (e *extension) mapping(key string) *yaml.Node {
+// mapping returns the file that has the mapping at the key, nil when the key is not there.
+func (e *extension) mapping(key string) *source {
 	if _, ok := e.fields[key]; ok {
 		delete(e.fields, key)
 		e.fail(key, "must be a mapping")
 	}
-	n := e.nested[key]
+	s := e.nested[key]
 	delete(e.nested, key)
-	return n
+	return s
 }
 
 func (e *extension) duration(key string, fallback time.Duration) time.Duration {
@@ -129,9 +134,8 @@ func (e *extension) close() error {
 }
 
 // options reads the x-rollout of a service.
-func (s *source) options(service string, lookup Lookup) (options Options, err error) {
-	path := "services." + service + ".x-rollout"
-	e := s.extension(path, s.node("services", service, "x-rollout"), lookup)
+func (all sources) options(service string, lookup Lookup) (options Options, err error) {
+	e := all.extension(lookup, "services", service, "x-rollout")
 	_, hasTimeout := e.fields["timeout"]
 	options = Options{
 		Job:          e.choice("job", "true"),
@@ -146,13 +150,13 @@ func (s *source) options(service string, lookup Lookup) (options Options, err er
 	if err := e.close(); err != nil || probe == nil {
 		return options, err
 	}
-	options.Probe, err = s.probe(path+".probe", probe, lookup)
+	options.Probe, err = probe.probe(service, lookup)
 	return options, err
 }
 
 // probe reads the question of a probe.
-func (s *source) probe(path string, n *yaml.Node, lookup Lookup) (*Probe, error) {
-	e := s.extension(path, n, lookup)
+func (s *source) probe(service string, lookup Lookup) (*Probe, error) {
+	e := sources{s}.extension(lookup, "services", service, "x-rollout", "probe")
 	p := &Probe{
 		Port:    uint32(e.number("port", 1, highestPort)),
 		Path:    cmp.Or(e.text("path"), "/"),

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/cli/cli/compose/convert"
+	"github.com/docker/cli/cli/compose/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/swarm"
@@ -20,22 +22,49 @@ import (
 func (f *File) checkLimits(converted *Stack) error {
 	published := map[string]string{}
 	for _, service := range converted.Services {
-		path := "services." + service.Name
-		if key, problem := refused(service.Spec); problem != "" {
-			return f.source.at(join(path, key), problem)
+		find := func(spec swarm.ServiceSpec) (key, problem string) {
+			if key, problem := refused(spec); problem != "" {
+				return key, problem
+			}
+			return taken(spec, published)
 		}
-		for i, port := range endpoint(service.Spec).Ports {
-			if port.PublishMode == swarm.PortConfigPublishModeHost || port.PublishedPort == 0 {
-				continue
+		if key, problem := find(service.Spec); problem != "" {
+			return f.sources.atService(service.Name, key, problem, func(own types.ServiceConfig) (key, problem string) {
+				config := *f.config
+				config.Services = types.Services{own}
+				specs, err := convertServices(convert.NewNamespace(f.name), &config)
+				if err != nil {
+					return "", ""
+				}
+				return find(specs[own.Name])
+			})
+		}
+		for _, port := range endpoint(service.Spec).Ports {
+			if meshed(port) {
+				published[number(port)] = service.Name
 			}
-			number := fmt.Sprintf("%d/%s", port.PublishedPort, port.Protocol)
-			if other, taken := published[number]; taken {
-				return f.source.at(fmt.Sprintf("%s.ports.%d", path, i), number+" is published by "+other+" already")
-			}
-			published[number] = service.Name
 		}
 	}
 	return nil
+}
+
+// taken finds a port that another service publishes already.
+func taken(spec swarm.ServiceSpec, published map[string]string) (key, problem string) {
+	for i, port := range endpoint(spec).Ports {
+		if other, ok := published[number(port)]; ok && meshed(port) {
+			return fmt.Sprintf("ports.%d", i), number(port) + " is published by " + other + " already"
+		}
+	}
+	return "", ""
+}
+
+// meshed tells whether a port is taken on every machine.
+func meshed(port swarm.PortConfig) bool {
+	return port.PublishMode != swarm.PortConfigPublishModeHost && port.PublishedPort != 0
+}
+
+func number(port swarm.PortConfig) string {
+	return fmt.Sprintf("%d/%s", port.PublishedPort, cmp.Or(port.Protocol, swarm.PortConfigProtocolTCP))
 }
 
 // limits collects what of a service is over a limit: the first finding counts.
@@ -179,11 +208,10 @@ func (l *limits) ports(e swarm.EndpointSpec) {
 		if e.Mode == swarm.ResolutionModeDNSRR && port.PublishMode != swarm.PortConfigPublishModeHost {
 			l.fail(path, "endpoint_mode dnsrr has no routing mesh: publish with mode: host")
 		}
-		number := fmt.Sprintf("%d/%s", port.PublishedPort, cmp.Or(port.Protocol, swarm.PortConfigProtocolTCP))
-		if port.PublishedPort != 0 && seen[number] {
-			l.fail(path, number+" is published twice")
+		if port.PublishedPort != 0 && seen[number(port)] {
+			l.fail(path, number(port)+" is published twice")
 		}
-		seen[number] = true
+		seen[number(port)] = true
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 const defaultGrace = 10 * time.Second
 
 // lint names what is legal and will hurt, each with its reason.
-func lint(services []Service, dict map[string]any) []Warning {
+func lint(services []Service, files sources) []Warning {
 	var out []Warning
 	for _, service := range services {
 		if service.Job {
@@ -25,11 +25,19 @@ func lint(services []Service, dict map[string]any) []Warning {
 			out = append(out, Warning{Service: service.Name, Text: text})
 		}
 	}
-	out = append(out, lintAddresses(dict)...)
-	for _, key := range loader.GetUnsupportedProperties(dict) {
+	var dicts []map[string]any
+	for _, s := range files {
+		dicts = append(dicts, s.dict)
+		for _, warning := range lintAddresses(s.dict) {
+			if !slices.Contains(out, warning) {
+				out = append(out, warning)
+			}
+		}
+	}
+	for _, key := range loader.GetUnsupportedProperties(dicts...) {
 		out = append(out, Warning{Text: key + ": a swarm ignores it"})
 	}
-	for _, key := range sorted(loader.GetDeprecatedProperties(dict)) {
+	for _, key := range sorted(loader.GetDeprecatedProperties(dicts...)) {
 		out = append(out, Warning{Text: key + ": a swarm ignores it"})
 	}
 	return out

@@ -12,12 +12,12 @@ import (
 	"github.com/docker/cli/cli/compose/types"
 )
 
-// File is a stack file that has been read and checked. What it lacks to be a [Stack] only the
+// File is a stack file, or several that were merged, that has been read and checked. What it lacks to be a [Stack] only the
 // swarm knows: the versions of its secrets.
 type File struct {
 	name    string // of the stack
 	release string
-	source  *source
+	sources sources
 	config  *types.Config
 	needs   map[string][]string
 	options map[string]Options
@@ -35,13 +35,13 @@ func CheckName(name string) error {
 	return nil
 }
 
-// Load reads the stack file at path.
-func Load(path, name string, lookup Lookup) (*File, error) {
-	source, err := open(path)
+// Load reads the stack files at paths, each merged over those before it as `docker stack deploy` does it.
+func Load(paths []string, name string, lookup Lookup) (*File, error) {
+	all, err := openAll(paths)
 	if err != nil {
 		return nil, err
 	}
-	return source.read(name, lookup)
+	return all.read(name, lookup)
 }
 
 // Parse reads a stack file whose content is known; paths in it are relative to that of the file.
@@ -50,24 +50,26 @@ func Parse(path string, data []byte, name string, lookup Lookup) (*File, error) 
 	if err != nil {
 		return nil, err
 	}
-	return source.read(name, lookup)
+	return sources{source}.read(name, lookup)
 }
 
-func (s *source) read(name string, lookup Lookup) (_ *File, err error) {
+func (all sources) read(name string, lookup Lookup) (_ *File, err error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	if err := s.checkVariables(lookup); err != nil {
-		return nil, err
+	for _, s := range all {
+		if err := s.checkVariables(lookup); err != nil {
+			return nil, err
+		}
 	}
-	file := &File{name: name, source: s, options: map[string]Options{}}
-	if file.needs, err = s.takeDependencies(); err != nil {
+	file := &File{name: name, sources: all, options: map[string]Options{}}
+	if file.needs, err = all.takeDependencies(); err != nil {
 		return nil, err
 	}
 	if err := file.readExtensions(lookup); err != nil {
 		return nil, err
 	}
-	if file.config, err = s.load(lookup); err != nil {
+	if file.config, err = all.load(lookup); err != nil {
 		return nil, err
 	}
 	if err := file.check(); err != nil {
@@ -77,7 +79,7 @@ func (s *source) read(name string, lookup Lookup) (_ *File, err error) {
 }
 
 func (f *File) readExtensions(lookup Lookup) error {
-	top := f.source.extension("x-rollout", f.source.node("x-rollout"), lookup)
+	top := f.sources.extension(lookup, "x-rollout")
 	if f.release = top.text("release"); printable(f.release) != f.release {
 		top.fail("release", "must be one short line of visible characters")
 	}
@@ -85,15 +87,18 @@ func (f *File) readExtensions(lookup Lookup) error {
 	if err := top.close(); err != nil {
 		return err
 	}
-	if err := f.source.checkMisspelt("", f.source.dict); err != nil {
-		return err
-	}
-	services, _ := f.source.dict["services"].(map[string]any)
-	for _, name := range sorted(services) {
-		if err := f.source.checkMisspelt("services."+name, services[name]); err != nil {
+	for _, s := range f.sources {
+		if err := s.checkMisspelt("", s.dict); err != nil {
 			return err
 		}
-		options, err := f.source.options(name, lookup)
+	}
+	for _, name := range f.sources.services() {
+		for _, s := range f.sources {
+			if err := s.checkMisspelt("services."+name, s.value("services."+name)); err != nil {
+				return err
+			}
+		}
+		options, err := f.sources.options(name, lookup)
 		if err != nil {
 			return err
 		}
@@ -113,32 +118,48 @@ func (s *source) checkMisspelt(path string, value any) error {
 	return nil
 }
 
-// load runs docker/cli's loader, which trusts its own schema: what that lets through can make it
+// load has docker/cli merge the files. Each is loaded alone first, which tells whose an error is.
+func (all sources) load(lookup Lookup) (*types.Config, error) {
+	dir, err := filepath.Abs(filepath.Dir(all[0].file)) // for the paths in every file, as for docker stack deploy
+	if err != nil {
+		return nil, err
+	}
+	var files []types.ConfigFile
+	for _, s := range all {
+		if s.config, err = s.load(dir, lookup); err != nil {
+			return nil, err
+		}
+		if want := all[0].config.Version; s.config.Version != want {
+			return nil, s.at("version", fmt.Sprintf("is %s, but %s in %s; write the same", s.config.Version, want, all[0].file))
+		}
+		files = append(files, types.ConfigFile{Filename: s.file, Config: s.dict})
+	}
+	config, err := runLoader(dir, lookup, files...)
+	if err != nil {
+		return nil, all.at("", err.Error())
+	}
+	slices.SortFunc(config.Services, func(a, b types.ServiceConfig) int { return strings.Compare(a.Name, b.Name) })
+	return config, nil
+}
+
+// runLoader runs docker/cli's loader, which trusts its own schema: what that lets through can make it
 // panic, and a wrong file must never look like a bug of the tool.
-func (s *source) load(lookup Lookup) (config *types.Config, err error) {
+func runLoader(dir string, lookup Lookup, files ...types.ConfigFile) (config *types.Config, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			config, err = nil, s.at("", fmt.Sprintf("not a stack file: %v", cause))
+			config, err = nil, fmt.Errorf("not a stack file: %v", cause)
 		}
 	}()
+	return loader.Load(types.ConfigDetails{WorkingDir: dir, ConfigFiles: files}, func(o *loader.Options) { o.Interpolate.LookupValue = lookup.value })
+}
+
+func (s *source) load(dir string, lookup Lookup) (*types.Config, error) {
 	s.acceptComposeSpec()
 	if err := s.checkNames(); err != nil {
 		return nil, err
 	}
-	dir, err := filepath.Abs(filepath.Dir(s.file))
-	if err != nil {
-		return nil, err
-	}
-	details := func(dict map[string]any) types.ConfigDetails {
-		return types.ConfigDetails{
-			WorkingDir:  dir,
-			ConfigFiles: []types.ConfigFile{{Filename: s.file, Config: dict}},
-		}
-	}
-	withEnvironment := func(o *loader.Options) { o.Interpolate.LookupValue = lookup.value }
-	config, err = loader.Load(details(s.dict), withEnvironment)
+	config, err := runLoader(dir, lookup, types.ConfigFile{Filename: s.file, Config: s.dict})
 	if err == nil {
-		slices.SortFunc(config.Services, func(a, b types.ServiceConfig) int { return strings.Compare(a.Name, b.Name) })
 		return config, nil
 	}
 	located := s.locate(err)
@@ -147,7 +168,7 @@ func (s *source) load(lookup Lookup) (config *types.Config, err error) {
 	}
 	// The loader says neither where nor, of several parts, in which: they are tried one by one.
 	for _, part := range s.parts() {
-		if _, err := loader.Load(details(part.dict), withEnvironment); err != nil {
+		if _, err := runLoader(dir, lookup, types.ConfigFile{Filename: s.file, Config: part.dict}); err != nil {
 			return nil, s.locateIn(part.path, err)
 		}
 	}

@@ -51,7 +51,7 @@ func (s *source) locateIn(path string, err error) *Error {
 	case errors.As(err, &file):
 		return s.at(join(path, "env_file"), file.Path+": "+file.Err.Error())
 	}
-	return s.locateByWords(path, err.Error())
+	return s.at(byWords(path, err.Error()), err.Error())
 }
 
 // words in the messages of docker/cli's loader and converter, by the key that they are about. A word
@@ -76,15 +76,16 @@ var words = []struct{ word, key string }{
 	{"environment", "env_file"},
 }
 
-func (s *source) locateByWords(path, problem string) *Error {
+// byWords is the path to what a problem of a service is about.
+func byWords(path, problem string) string {
 	if strings.HasPrefix(path, "services.") {
 		for _, w := range words {
 			if strings.Contains(problem, w.word) {
-				return s.at(join(path, w.key), problem)
+				return join(path, w.key)
 			}
 		}
 	}
-	return s.at(path, problem)
+	return path
 }
 
 var (

@@ -1,20 +1,32 @@
 package stack
 
 import (
+	"cmp"
 	"strconv"
 
 	"gopkg.in/yaml.v3"
 )
 
-// NameIn reads the name of the stack out of a file (`x-rollout: stack:`), without the variables that
-// the rest of the file may need: history, status and lock are about the stack, not about the file.
-// It is empty when the file has none.
-func NameIn(path string) (string, error) {
-	source, err := open(path)
+// NameIn reads the name of the stack out of its files (`x-rollout: stack:`), without the variables that
+// the rest of them may need: history, status and lock are about the stack, not about the files. The
+// last one counts; it is empty when they have none.
+func NameIn(paths []string) (name string, err error) {
+	all, err := openAll(paths)
 	if err != nil {
 		return "", err
 	}
-	n := source.node("x-rollout", "stack")
+	for _, s := range all {
+		its, err := s.name()
+		if err != nil {
+			return "", err
+		}
+		name = cmp.Or(its, name)
+	}
+	return name, nil
+}
+
+func (s *source) name() (string, error) {
+	n := s.node("x-rollout", "stack")
 	if n == nil {
 		return "", nil
 	}
@@ -23,9 +35,9 @@ func NameIn(path string) (string, error) {
 	}
 	switch {
 	case n.Kind != yaml.ScalarNode:
-		return "", source.at("x-rollout.stack", "must be the stack's name")
+		return "", s.at("x-rollout.stack", "must be the stack's name")
 	case !stackName.MatchString(n.Value):
-		return "", source.at("x-rollout.stack", strconv.Quote(n.Value)+": "+stackNameRule)
+		return "", s.at("x-rollout.stack", strconv.Quote(n.Value)+": "+stackNameRule)
 	}
 	return n.Value, nil
 }

@@ -10,7 +10,32 @@ import (
 // well when it is one-shot. docker stack deploy refuses the map form (docker/cli#3880).
 var conditions = []string{"service_started", "service_healthy", "service_completed_successfully"}
 
-// takeDependencies takes depends_on out of the services, in both forms, and checks it.
+// takeDependencies takes depends_on out of the services of all files, and checks it.
+func (all sources) takeDependencies() (map[string][]string, error) {
+	services, needs := all.services(), map[string][]string{}
+	for _, s := range all {
+		own, err := s.takeDependencies()
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range sorted(own) {
+			for _, other := range own[name] {
+				if !slices.Contains(services, other) {
+					return nil, s.at("services."+name+".depends_on", "there is no service "+other)
+				}
+			}
+			needs[name] = append(needs[name], own[name]...)
+			slices.Sort(needs[name])
+			needs[name] = slices.Compact(needs[name])
+		}
+	}
+	if cycle := findCycle(services, needs); cycle != nil {
+		return nil, all.at("services."+cycle[0]+".depends_on", "a cycle: "+strings.Join(cycle, " → "))
+	}
+	return needs, nil
+}
+
+// takeDependencies reads both forms.
 func (s *source) takeDependencies() (map[string][]string, error) {
 	services, _ := s.dict["services"].(map[string]any)
 	needs := map[string][]string{}
@@ -41,16 +66,6 @@ func (s *source) takeDependencies() (map[string][]string, error) {
 			return nil, s.at(path, "must be a list or a mapping of service names")
 		}
 		delete(service, "depends_on")
-		slices.Sort(needs[name])
-		needs[name] = slices.Compact(needs[name])
-		for _, other := range needs[name] {
-			if _, ok := services[other]; !ok {
-				return nil, s.at(path, "there is no service "+other)
-			}
-		}
-	}
-	if cycle := findCycle(sorted(services), needs); cycle != nil {
-		return nil, s.at("services."+cycle[0]+".depends_on", "a cycle: "+strings.Join(cycle, " → "))
 	}
 	return needs, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/docker/cli/cli/compose/loader"
+	"github.com/docker/cli/cli/compose/types"
 	"gopkg.in/yaml.v3"
 )
 
@@ -21,6 +22,8 @@ type source struct {
 	root  *yaml.Node
 	dict  map[string]any
 	lines map[string]int // by dotted path, list items by index
+	// config is what the loader makes of this file alone.
+	config *types.Config
 }
 
 // maxValues bounds the walk over a file: aliases of aliases grow without limit.
@@ -192,21 +195,15 @@ func join(path, key string) string {
 
 // at makes an Error for the value at path, or for the nearest one above it that the file has.
 func (s *source) at(path, problem string) *Error {
-	line, ok := 0, false
-	for p := path; ; {
-		if line, ok = s.lines[p]; ok || p == "" {
-			break
-		}
-		cut := strings.LastIndexByte(p, '.')
-		if cut < 0 {
-			cut = 0
-		}
-		p = p[:cut]
+	return &Error{File: s.file, Line: s.lines[s.nearest(path)], Key: path, Problem: problem}
+}
+
+// nearest is the path itself where the file has it, or the nearest one above that it has.
+func (s *source) nearest(path string) string {
+	for s.lines[path] == 0 && path != "" {
+		path = path[:max(0, strings.LastIndexByte(path, '.'))]
 	}
-	if !ok {
-		line = 1
-	}
-	return &Error{File: s.file, Line: line, Key: path, Problem: problem}
+	return path
 }
 
 // syntax turns an error of the YAML parser, "yaml: line 3: …", into ours.

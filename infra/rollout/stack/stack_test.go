@@ -407,10 +407,10 @@ func TestLoadReadsAFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(folder(t), "s.yml")
 	t.Run("ErrMissing", func(t *testing.T) {
-		if _, err := stack.Load(path, "cafe", testEnvironment); err == nil || err.Error() != path+": no such file or directory" {
+		if _, err := stack.Load([]string{path}, "cafe", testEnvironment); err == nil || err.Error() != path+": no such file or directory" {
 			t.Errorf("got %v", err)
 		}
-		if _, err := stack.NameIn(path); !errors.Is(err, os.ErrNotExist) {
+		if _, err := stack.NameIn([]string{path}); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("got %v, want ErrNotExist", err)
 		}
 	})
@@ -418,16 +418,16 @@ func TestLoadReadsAFile(t *testing.T) {
 		if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := stack.Load(path, "cafe", testEnvironment); err != nil {
+		if _, err := stack.Load([]string{path}, "cafe", testEnvironment); err != nil {
 			t.Error(err)
 		}
-		if name, err := stack.NameIn(path); err != nil || name != "cafe" {
+		if name, err := stack.NameIn([]string{path}); err != nil || name != "cafe" {
 			t.Errorf("got %q, %v, want cafe", name, err)
 		}
 	})
 	t.Run("ErrConfigGoneBetweenLoadAndUse", func(t *testing.T) {
 		for _, name := range []string{"password", "app.conf"} {
-			file, err := stack.Load(path, "cafe", testEnvironment)
+			file, err := stack.Load([]string{path}, "cafe", testEnvironment)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -444,13 +444,13 @@ func TestLoadReadsAFile(t *testing.T) {
 		}
 	})
 	t.Run("ErrLarge", func(t *testing.T) {
-		if _, err := stack.Load("/dev/zero", "cafe", testEnvironment); err == nil || err.Error() != "/dev/zero: larger than 10 MB: not a stack file" {
+		if _, err := stack.Load([]string{"/dev/zero"}, "cafe", testEnvironment); err == nil || err.Error() != "/dev/zero: larger than 10 MB: not a stack file" {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("ErrFolder", func(t *testing.T) {
 		dir := t.TempDir()
-		if _, err := stack.Load(dir, "cafe", testEnvironment); err == nil || err.Error() != dir+": is a directory" {
+		if _, err := stack.Load([]string{dir}, "cafe", testEnvironment); err == nil || err.Error() != dir+": is a directory" {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -463,7 +463,7 @@ func TestLoadReadsAFile(t *testing.T) {
 			if err := os.WriteFile(bad, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := stack.NameIn(bad); err == nil || !strings.HasPrefix(err.Error(), bad+want) {
+			if _, err := stack.NameIn([]string{bad}); err == nil || !strings.HasPrefix(err.Error(), bad+want) {
 				t.Errorf("%s: got %v", text, err)
 			}
 		}
@@ -473,7 +473,7 @@ func TestLoadReadsAFile(t *testing.T) {
 		if err := os.WriteFile(bad, []byte("x-rollout: [\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := stack.NameIn(bad); err == nil || !strings.HasPrefix(err.Error(), bad+":1: not YAML: ") {
+		if _, err := stack.NameIn([]string{bad}); err == nil || !strings.HasPrefix(err.Error(), bad+":1: not YAML: ") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -576,7 +576,7 @@ func TestAnchorsAndMergesCountWhereTheyAreUsed(t *testing.T) {
 	})
 }
 
-// FuzzLoad: every file is either a stack or one line that says what is wrong.
+// FuzzLoad: every file, alone or over another one, is either a stack or one line that says what is wrong.
 func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
 		whole, "", "services:", "services: {a: {image: a, depends_on: {b: }}}", "a: &a [*a]", "services: {a: {ports: ['1-0:1']}}",
@@ -590,13 +590,20 @@ func FuzzLoad(f *testing.F) {
 	}
 	dir := folder(f)
 	f.Fuzz(func(t *testing.T, text string) {
-		file, err := stack.Parse(filepath.Join(dir, "s.yml"), []byte(text), "cafe", testEnvironment)
-		if err != nil {
-			mustBeALine(t, err.Error())
-			return
-		}
-		if _, err := file.Stack(versions()); err != nil {
-			t.Errorf("the file is good, its stack is not: %v", err)
-		}
+		alone, err := stack.Parse(filepath.Join(dir, "s.yml"), []byte(text), "cafe", testEnvironment)
+		mustBeGood(t, alone, err)
+		merged, err := stack.Load(write(t, dir, whole, text), "cafe", testEnvironment)
+		mustBeGood(t, merged, err)
 	})
+}
+
+func mustBeGood(t *testing.T, file *stack.File, err error) {
+	t.Helper()
+	if err != nil {
+		mustBeALine(t, err.Error())
+		return
+	}
+	if _, err := file.Stack(versions()); err != nil {
+		t.Errorf("the file is good, its stack is not: %v", err)
+	}
 }
