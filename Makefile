@@ -71,20 +71,25 @@ push: images ## Push them to REGISTRY=
 # The manager of the swarm (ssh://deploy@manager), and where each machine answers; http://HOST ... with spaces between.
 DEPLOY_HOST ?=
 URLS ?=
+# Several, with spaces between: STACK_FILES="docker-stack.yml docker-stack.tls.yml" is the café with TLS.
+STACK_FILES ?= docker-stack.yml
 # What smoke signs in as. The password is in a file: a command line is everybody's to read.
 SMOKE_NAME ?= smoke
 SMOKE_PASSWORD_FILE ?=
+# The name in the café's certificate, where URLS are addresses and http leads to https.
+TLS_NAME ?=
 
 # Another rollout is waited for. With DEPLOY_KEY=FILE ssh uses that key, else those that you have.
 .PHONY: deploy
 deploy: need-go need-target ## Bring what was pushed to REGISTRY= to the swarm at DEPLOY_HOST=, and probe it at URLS=
 	@go build -o build/rollout ./infra/cmd/rollout
 	@$(if $(DEPLOY_KEY),ssh-agent bash -c 'ssh-add -q "$$DEPLOY_KEY" && exec "$$@"' deploy) \
-		build/rollout deploy --host "$(DEPLOY_HOST)" --prune --yes --lock-wait 15m --progress plain $(URLS:%=--probe %)
+		build/rollout deploy --host "$(DEPLOY_HOST)" --prune --yes --lock-wait 15m --progress plain \
+		$(STACK_FILES:%=--file %) $(URLS:%=--probe %)
 
 .PHONY: smoke
 smoke: need-go need-target ## Sign in, create, read and delete at each of URLS= (SMOKE_NAME=, SMOKE_PASSWORD_FILE=)
-	@go run ./tests/cmd/smoke --release "$(RELEASE)" --name "$(SMOKE_NAME)" --password-file "$(SMOKE_PASSWORD_FILE)" $(URLS)
+	@go run ./tests/cmd/smoke --release "$(RELEASE)" --name "$(SMOKE_NAME)" --password-file "$(SMOKE_PASSWORD_FILE)" --tls-name "$(TLS_NAME)" $(URLS)
 
 .PHONY: need-target
 need-target:

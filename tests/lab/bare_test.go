@@ -39,6 +39,8 @@ func TestAMistakeStopsTheRunBeforeTheFirstChangeWithALineThatNamesIt(t *testing.
 	set := func(name string, value any) func(*lab.Inventory) {
 		return func(i *lab.Inventory) { i.Set(name, value) }
 	}
+	certificate, key := newCertificate(t, time.Now().Add(time.Hour))
+	expired, expiredKey := newCertificate(t, time.Now().Add(-time.Hour))
 	for name, test := range map[string]struct {
 		mistake func(*lab.Inventory)
 		want    string
@@ -55,7 +57,11 @@ func TestAMistakeStopsTheRunBeforeTheFirstChangeWithALineThatNamesIt(t *testing.
 			"the inventory's group swarm_managers has 2 machines, it must have 1"},
 		"a key is none": {set("cafe_deploy_keys", []string{"ssh-ed25519 AAAA... anna@laptop"}),
 			"not a public ssh key: ssh-ed25519 AAAA... anna@laptop"},
-		"nobody who may log in": {set("base_admins", []any{}), "base_admins is empty"},
+		"a certificate that is none":      {setTLS("/etc/ssl/cafe.pem", key), "cafe_tls_certificate: is no certificate in PEM"},
+		"a certificate without its key":   {setTLS(certificate, ""), "cafe_tls_certificate: its cafe_tls_key is missing"},
+		"a certificate and another's key": {setTLS(certificate, expiredKey), "cafe_tls_certificate: cafe_tls_key is another one's"},
+		"a certificate that has expired":  {setTLS(expired, expiredKey), "cafe_tls_certificate: is not valid today"},
+		"nobody who may log in":           {set("base_admins", []any{}), "base_admins is empty"},
 	} {
 		t.Run(name, func(t *testing.T) { stopsBeforeTheFirstChange(t, test.mistake, test.want) })
 	}

@@ -142,7 +142,8 @@ func (l *Lab) bring(ctx context.Context) error {
 		}
 	}
 	// What a checkout has that the playbooks read; rollout is there once PrepareCafe has built it.
-	for _, path := range []string{"ansible", "docker-stack.yml", "infra/images/db/my.cnf", "infra/images/proxy/nginx.conf", "build/rollout"} {
+	for _, path := range []string{"ansible", "docker-stack.yml", "docker-stack.tls.yml", "infra/images/db/my.cnf",
+		"infra/images/proxy/nginx.conf", "infra/images/proxy/tls.conf", "build/rollout"} {
 		err := filepath.WalkDir(filepath.Join(engine.Root(), path), func(file string, entry fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) && path == "build/rollout" {
 				return nil

@@ -127,6 +127,10 @@ func TestSecretsAreChangedByOneRun(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// The registry's CA, and what a worker joins with (TestAWorkerIsAdded joins one).
+	oldCA := on(t, l.Jenkins, "cat /etc/boardcafe/ca/ca.crt; rm -r /etc/boardcafe/ca /etc/docker/registry/tls.crt")
+	on(t, l.Manager, "docker swarm join-token --rotate --quiet worker >/dev/null")
+
 	play(t, "site.yml", "--extra-vars", `{"cafe_rotate": ["db_password", "migrate_password", "session_key"]}`)
 
 	for _, m := range l.Machines()[:2] {
@@ -145,6 +149,9 @@ func TestSecretsAreChangedByOneRun(t *testing.T) {
 	}
 	if err := login(l.Inventory.All.Vars["registry_password"].(string)); err != nil {
 		t.Errorf("the registry's new password: %v", err)
+	}
+	if ca := on(t, l.Worker, `cat "/etc/docker/certs.d/$1:5000/ca.crt"`, l.Jenkins.Address.String()); ca == oldCA {
+		t.Error("the worker trusts the old CA") // and has logged in with the new one above
 	}
 	if err := login(oldRegistry); err == nil {
 		t.Error("the registry's old password is still good")

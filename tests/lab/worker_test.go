@@ -50,6 +50,12 @@ func TestAWorkerIsAddedAndTakenOut(t *testing.T) {
 	if got := on(t, worker2, "docker info --format '{{.Swarm.LocalNodeState}}'"); got != "inactive" {
 		t.Errorf("worker2 thinks it is %s in a swarm", got)
 	}
+	on(t, worker2, `docker swarm init --advertise-addr "$1" >/dev/null`, worker2.Address.String())
+	if _, err := l.Play(t.Context(), "swarm.yml"); err == nil || !strings.Contains(err.Error(), "worker2 is in a swarm that manager does not know") {
+		t.Errorf("a worker of another swarm: got %v", err)
+	}
+	on(t, worker2, "docker swarm leave --force")
+
 	play(t, "swarm.yml")
 	eventually(t, time.Minute, func() error { return ready(worker2) })
 	if err := worker2.Kill(t.Context()); err != nil {

@@ -6,6 +6,7 @@ package smoke
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,16 +24,30 @@ const Mark = "Smoke test"
 // Account is a member of staff.
 type Account struct{ Name, Password string }
 
-// Run tests the café at one address. Every answer must come from the release, unless that is empty.
-func Run(ctx context.Context, base, release string, as Account) error {
+// Options is what a café at an address cannot be asked for.
+type Options struct {
+	// Release must have answered each request, unless it is empty.
+	Release string
+	// TLSName is the name in the café's certificate, and the one it is asked for by; empty: as in the address.
+	TLSName string
+}
+
+// Run tests the café at one address. Where that leads from http to https, it follows.
+func Run(ctx context.Context, base string, options Options, as Account) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err
 	}
-	v := &visit{ctx: ctx, base: strings.TrimSuffix(base, "/"), release: release, client: &http.Client{
-		Jar: jar, Timeout: 15 * time.Second,
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{ServerName: options.TLSName}
+	defer transport.CloseIdleConnections()
+	v := &visit{ctx: ctx, base: strings.TrimSuffix(base, "/"), options: options, client: &http.Client{
+		Transport: transport, Jar: jar, Timeout: 15 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	if err := v.findHTTPS(); err != nil {
+		return fmt.Errorf("%s: %w", base, err)
+	}
 	if err := v.signIn(as); err != nil {
 		return fmt.Errorf("%s: %w", base, err)
 	}
@@ -47,9 +62,28 @@ func Run(ctx context.Context, base, release string, as Account) error {
 
 // visit is one sign-in at one address.
 type visit struct {
-	ctx           context.Context
-	base, release string
-	client        *http.Client
+	ctx     context.Context
+	base    string
+	options Options
+	client  *http.Client
+}
+
+// findHTTPS goes on at the same machine with https, when that is where http leads.
+func (v *visit) findHTTPS() error {
+	request, err := http.NewRequestWithContext(v.ctx, http.MethodGet, v.base+"/signin", nil)
+	if err != nil {
+		return err
+	}
+	response, err := v.client.Do(request)
+	if err != nil {
+		return err
+	}
+	response.Body.Close()
+	to, err := response.Location()
+	if err == nil && response.StatusCode == http.StatusPermanentRedirect && to.Scheme == "https" && to.Hostname() == request.URL.Hostname() {
+		v.base = "https://" + to.Host
+	}
+	return nil
 }
 
 func (v *visit) signIn(as Account) error {
@@ -177,6 +211,7 @@ func (v *visit) do(method, path string, form url.Values) (*http.Response, error)
 	if err != nil {
 		return nil, err
 	}
+	request.Host = v.options.TLSName // the address's own when empty
 	if form != nil {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
@@ -184,9 +219,9 @@ func (v *visit) do(method, path string, form url.Values) (*http.Response, error)
 	if err != nil {
 		return nil, err
 	}
-	if got := response.Header.Get("X-Release"); v.release != "" && got != v.release {
+	if got := response.Header.Get("X-Release"); v.options.Release != "" && got != v.options.Release {
 		response.Body.Close()
-		return nil, fmt.Errorf("%s %s: release %q has answered, want %q", method, path, got, v.release)
+		return nil, fmt.Errorf("%s %s: release %q has answered, want %q", method, path, got, v.options.Release)
 	}
 	return response, nil
 }

@@ -2,6 +2,7 @@ package smoke_test
 
 import (
 	"bufio"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -22,26 +23,26 @@ func TestSmoke(t *testing.T) {
 	café, account := startDemo(t)
 
 	t.Run("OK", func(t *testing.T) {
-		if err := smoke.Run(t.Context(), café.String(), "", account); err != nil {
+		if err := smoke.Run(t.Context(), café.String(), smoke.Options{}, account); err != nil {
 			t.Fatal(err)
 		}
-		if err := smoke.Run(t.Context(), café.String()+"/", "", account); err != nil {
+		if err := smoke.Run(t.Context(), café.String()+"/", smoke.Options{}, account); err != nil {
 			t.Errorf("a second time, with a slash: %v", err)
 		}
 	})
 
 	t.Run("ErrRelease", func(t *testing.T) {
-		wants(t, smoke.Run(t.Context(), café.String(), "3f2a1b", account), "want \"3f2a1b\"")
+		wants(t, smoke.Run(t.Context(), café.String(), smoke.Options{Release: "3f2a1b"}, account), "want \"3f2a1b\"")
 	})
 
 	t.Run("ErrPassword", func(t *testing.T) {
-		wants(t, smoke.Run(t.Context(), café.String(), "", smoke.Account{Name: account.Name, Password: "wrong"}), "sign in as staff", "422")
+		wants(t, smoke.Run(t.Context(), café.String(), smoke.Options{}, smoke.Account{Name: account.Name, Password: "wrong"}), "sign in as staff", "422")
 	})
 
 	t.Run("ErrNobodyThere", func(t *testing.T) {
 		gone := httptest.NewServer(nil)
 		gone.Close()
-		wants(t, smoke.Run(t.Context(), gone.URL, "", account), gone.URL, "refused")
+		wants(t, smoke.Run(t.Context(), gone.URL, smoke.Options{}, account), gone.URL, "refused")
 	})
 
 	t.Run("ErrCreate: the café cannot write", func(t *testing.T) {
@@ -51,7 +52,7 @@ func TestSmoke(t *testing.T) {
 			}
 			return nil
 		})
-		wants(t, smoke.Run(t.Context(), broken, "", account), "create", "502")
+		wants(t, smoke.Run(t.Context(), broken, smoke.Options{}, account), "create", "502")
 	})
 
 	t.Run("ErrDelete, and the next run removes what is left", func(t *testing.T) {
@@ -61,13 +62,13 @@ func TestSmoke(t *testing.T) {
 			}
 			return nil
 		})
-		wants(t, smoke.Run(t.Context(), broken, "", account), "delete", "502")
+		wants(t, smoke.Run(t.Context(), broken, smoke.Options{}, account), "delete", "502")
 		// What is there now, the broken one cannot remove either, and says so first.
-		wants(t, smoke.Run(t.Context(), broken, "", account), "leftover")
-		if err := smoke.Run(t.Context(), café.String(), "", account); err != nil {
+		wants(t, smoke.Run(t.Context(), broken, smoke.Options{}, account), "leftover")
+		if err := smoke.Run(t.Context(), café.String(), smoke.Options{}, account); err != nil {
 			t.Fatal(err)
 		}
-		if err := smoke.Run(t.Context(), broken, "", account); err == nil || strings.Contains(err.Error(), "leftover") {
+		if err := smoke.Run(t.Context(), broken, smoke.Options{}, account); err == nil || strings.Contains(err.Error(), "leftover") {
 			t.Errorf("got %v: the leftover is still there", err)
 		}
 	})
@@ -82,12 +83,15 @@ func TestTheCommand(t *testing.T) {
 	if err := os.WriteFile(password, []byte(account.Password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	plain, ca := overHTTPS(t, café)
 	for name, test := range map[string]struct {
 		args []string
 		want string
 		ok   bool
 	}{
 		"OK, at two addresses":      {[]string{"--name", "staff", "--password-file", password, café.String(), café.String()}, "deleted in", true},
+		"OK, http leads to https":   {[]string{"--name", "staff", "--password-file", password, "--tls-name", "example.com", plain}, "deleted in", true},
+		"ErrTLSName":                {[]string{"--name", "staff", "--password-file", password, "--tls-name", "cafe.test", plain}, "not cafe.test", false},
 		"ErrNoAddress":              {[]string{"--password-file", password}, "Name the address of each machine", false},
 		"ErrAddress":                {[]string{"--password-file", password, "manager"}, `"manager" is no address`, false},
 		"ErrNoPassword":             {[]string{café.String()}, "--password-file", false},
@@ -96,7 +100,9 @@ func TestTheCommand(t *testing.T) {
 		"ErrRelease, no secret out": {[]string{"--release", "x", "--name", "staff", "--password-file", password, café.String()}, `want "x"`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := exec.Command(program, test.args...).CombinedOutput()
+			command := exec.Command(program, test.args...)
+			command.Env = append(os.Environ(), "SSL_CERT_FILE="+ca)
+			out, err := command.CombinedOutput()
 			if (err == nil) != test.ok || !strings.Contains(string(out), test.want) {
 				t.Errorf("got %v, %s, want %q", err, out, test.want)
 			}
@@ -120,6 +126,22 @@ func between(t *testing.T, to *url.URL, lose func(*http.Request) error) string {
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// overHTTPS has the café behind TLS with a certificate for example.com, and the address that leads there.
+func overHTTPS(t *testing.T, café *url.URL) (plain, ca string) {
+	t.Helper()
+	secure := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(café))
+	t.Cleanup(secure.Close)
+	leads := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, secure.URL+r.URL.Path, http.StatusPermanentRedirect)
+	}))
+	t.Cleanup(leads.Close)
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return leads.URL, ca
 }
 
 func build(t *testing.T, program, pkg string) {

@@ -35,6 +35,7 @@ func run(ctx context.Context, stdout io.Writer, args []string) error {
 	release := flags.String("release", "", "the `release` that must answer; any if empty")
 	name := flags.String("name", "smoke", "the `account` to sign in with")
 	file := flags.String("password-file", "", "the `file` with its password")
+	tlsName := flags.String("tls-name", "", "the `name` in the café's certificate, where addresses are given")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func run(ctx context.Context, stdout io.Writer, args []string) error {
 	var failed []error
 	for _, base := range flags.Args() {
 		begin := time.Now()
-		if err := smoke.Run(ctx, base, *release, account); err != nil {
+		if err := smoke.Run(ctx, base, smoke.Options{Release: *release, TLSName: *tlsName}, account); err != nil {
 			failed = append(failed, err)
 			continue
 		}
