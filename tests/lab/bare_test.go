@@ -59,7 +59,7 @@ func TestAMistakeStopsTheRunBeforeTheFirstChangeWithALineThatNamesIt(t *testing.
 			"not a public ssh key: ssh-ed25519 AAAA... anna@laptop"},
 		"a certificate that is none":      {setTLS("/etc/ssl/cafe.pem", key), "cafe_tls_certificate: is no certificate in PEM"},
 		"a certificate without its key":   {setTLS(certificate, ""), "cafe_tls_certificate: its cafe_tls_key is missing"},
-		"a certificate and another's key": {setTLS(certificate, expiredKey), "cafe_tls_certificate: cafe_tls_key is another one's"},
+		"a certificate and another's key": {setTLS(certificate, expiredKey), "cafe_tls_certificate: cafe_tls_key belongs to another one"},
 		"a certificate that has expired":  {setTLS(expired, expiredKey), "cafe_tls_certificate: is not valid today"},
 		"nobody who may log in":           {set("base_admins", []any{}), "base_admins is empty"},
 	} {

@@ -128,7 +128,7 @@ func TestSecretsAreChangedByOneRun(t *testing.T) {
 	}
 
 	// The registry's CA, and what a worker joins with (TestAWorkerIsAdded joins one).
-	oldCA := on(t, l.Jenkins, "cat /etc/boardcafe/ca/ca.crt; rm -r /etc/boardcafe/ca /etc/docker/registry/tls.crt")
+	oldCA := on(t, l.Jenkins, "cat /etc/boardcafe/ca/ca.crt; rm -r /etc/boardcafe/ca")
 	on(t, l.Manager, "docker swarm join-token --rotate --quiet worker >/dev/null")
 
 	play(t, "site.yml", "--extra-vars", `{"cafe_rotate": ["db_password", "migrate_password", "session_key"]}`)
