@@ -68,7 +68,7 @@ func lintService(service Service) []string {
 	container := spec.TaskTemplate.ContainerSpec
 	startFirst := spec.UpdateConfig != nil && spec.UpdateConfig.Order == swarm.UpdateOrderStartFirst
 	hasVolume := slices.ContainsFunc(container.Mounts, func(m mount.Mount) bool { return m.Type == mount.TypeVolume && m.Source != "" })
-	if replicated := spec.Mode.Replicated; replicated != nil && !hasVolume && !startFirst && !oneShot(spec) &&
+	if replicated := spec.Mode.Replicated; replicated != nil && !hasVolume && !startFirst && !MustEnd(spec) &&
 		(replicated.Replicas == nil || *replicated.Replicas == 1) {
 		out = append(out, "one replica and stop-first: nothing serves while it is replaced; set update_config.order: start-first or more replicas")
 	}
@@ -78,7 +78,7 @@ func lintService(service Service) []string {
 	if startFirst && hasVolume {
 		out = append(out, "start-first with a named volume: for a while two tasks write to it; use stop-first")
 	}
-	if container.Healthcheck == nil && !oneShot(spec) {
+	if container.Healthcheck == nil && !MustEnd(spec) {
 		out = append(out, "no healthcheck: a task counts as ready when its process exists, and is sent requests before it can answer")
 	}
 	if text := lintDelay(spec); text != "" {
@@ -107,15 +107,6 @@ func lintDelay(spec swarm.ServiceSpec) string {
 		return ""
 	}
 	return fmt.Sprintf("update_config.delay %s is shorter than its monitor of %s: a release that is healthy at first and then crashes replaces every task before Swarm notices", update.Delay, monitor)
-}
-
-// oneShot tells whether the service is meant to end.
-func oneShot(spec swarm.ServiceSpec) bool {
-	if spec.Mode.ReplicatedJob != nil || spec.Mode.GlobalJob != nil {
-		return true
-	}
-	policy := spec.TaskTemplate.RestartPolicy
-	return policy != nil && policy.Condition == swarm.RestartPolicyConditionNone
 }
 
 func publishesHostPort(spec swarm.ServiceSpec) bool {

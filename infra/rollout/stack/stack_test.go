@@ -526,6 +526,7 @@ func TestTheLintNamesWhatWillHurt(t *testing.T) {
 		{"AddressOfAPort", "  a:\n    image: a\n    ports: ['127.0.0.1:80:80']\n    deploy: {replicas: 2}\n" + healthy, "a: port 127.0.0.1:80:80: a swarm ignores the address"},
 		{"Deprecated", "  a:\n    image: a\n    container_name: x\n    deploy: {replicas: 2}\n" + healthy, ": container_name: a swarm ignores it"},
 		{"OneShotIsFine", "  a:\n    image: a\n    deploy: {restart_policy: {condition: none}}\n", ""},
+		{"NeverRestartedButWithAPort", "  a:\n    image: a\n    ports: ['80:80']\n    deploy: {replicas: 2, restart_policy: {condition: none}}\n", "a: no healthcheck"},
 		{"SwarmJobIsFine", "  a:\n    image: a\n    deploy: {mode: replicated-job}\n", ""},
 		{"JobIsFine", "  a:\n    image: a\n    x-rollout: {job: true}\n", ""},
 	} {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/swarm"
+
+	"boardcafe/infra/rollout/stack"
 )
 
 // maxFailures is how many tasks of a service may fail in one run. One may: it was started a
@@ -133,7 +135,7 @@ func (o observation) count() Status {
 			continue
 		}
 		switch {
-		case task.Status.State == swarm.TaskStateRunning && task.DesiredState == swarm.TaskStateRunning && !o.mustEnd():
+		case task.Status.State == swarm.TaskStateRunning && task.DesiredState == swarm.TaskStateRunning && !stack.MustEnd(o.service.Spec):
 			done[slot] = true
 		case task.Status.State == swarm.TaskStateComplete && o.oneShot() && !o.stale(task):
 			done[slot], want[slot] = true, true
@@ -168,25 +170,7 @@ func (o observation) failedTasks() []swarm.Task {
 // oneShot tells whether the service is meant to end, or has.
 func (o observation) oneShot() bool {
 	policy := o.service.Spec.TaskTemplate.RestartPolicy
-	return o.mustEnd() || policy != nil && policy.Condition == swarm.RestartPolicyConditionOnFailure && o.ended()
-}
-
-// mustEnd tells whether the service has done its work only when it has ended: a job, and what is
-// never restarted, unless a port or a health check shows that it is a server all the same.
-func (o observation) mustEnd() bool {
-	spec := o.service.Spec
-	if spec.Mode.ReplicatedJob != nil || spec.Mode.GlobalJob != nil {
-		return true
-	}
-	if policy := spec.TaskTemplate.RestartPolicy; policy == nil || policy.Condition != swarm.RestartPolicyConditionNone {
-		return false
-	}
-	if spec.EndpointSpec != nil && len(spec.EndpointSpec.Ports) > 0 {
-		return false
-	}
-	container := spec.TaskTemplate.ContainerSpec
-	checked := container != nil && container.Healthcheck != nil && len(container.Healthcheck.Test) > 0 && container.Healthcheck.Test[0] != "NONE"
-	return !checked
+	return stack.MustEnd(o.service.Spec) || policy != nil && policy.Condition == swarm.RestartPolicyConditionOnFailure && o.ended()
 }
 
 // ended tells whether a task of the present spec has ended well: with "on-failure" only that shows
