@@ -123,9 +123,7 @@ func (s *Server) routes() {
 	e, staff, csrf := s.echo, s.requireStaff, s.requireToken
 
 	e.GET("/healthz", s.healthz)
-	e.HEAD("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
-	e.HEAD("/readyz", s.readyz)
 	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{})))
 	e.GET("/static/:hash/:name", s.asset)
 
@@ -155,8 +153,16 @@ func (s *Server) routes() {
 	e.POST("/customers/:id/remove", s.removeCustomer, staff, csrf)
 }
 
-// ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+// ServeHTTP answers one request; HEAD wherever there is GET (RFC 9110, 9.3.2), which echo routes apart.
+// net/http knows the request that came, and sends no body.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		get := *r
+		get.Method = http.MethodGet
+		r = &get
+	}
+	s.echo.ServeHTTP(w, r)
+}
 
 // shutdownTimeout is how long requests that run at the end of the drain may take.
 const shutdownTimeout = 15 * time.Second
@@ -165,7 +171,7 @@ const shutdownTimeout = 15 * time.Second
 // requests are still served for the given time, so that a proxy which has not yet heard of the
 // end loses none; after that it takes no more and waits for those under way.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
-	s.echo.Server.Handler = s.echo
+	s.echo.Server.Handler = s
 	var unread unread
 	s.echo.Server.ConnState = unread.note
 	failed := make(chan error, 1)

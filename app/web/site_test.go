@@ -161,6 +161,15 @@ func TestErrorPages(t *testing.T) {
 	if response, err := b.http.Do(r); err != nil || response.StatusCode != 404 {
 		t.Errorf("HEAD: %v, %v", response, err)
 	}
+	r, _ = http.NewRequest(http.MethodHead, s.http.URL+"/games", nil)
+	response, err := b.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); response.StatusCode != 200 || response.Header.Get("Content-Type") == "" || len(body) > 0 || err != nil {
+		t.Errorf("HEAD of a page: %v, %d bytes, %v", response, len(body), err)
+	}
 }
 
 func TestHealth(t *testing.T) {
