@@ -1,4 +1,4 @@
-package pipeline_test
+package lab_test
 
 import (
 	"bytes"

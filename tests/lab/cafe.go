@@ -7,13 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"boardcafe/tests/engine"
 )
 
-// Staff is the name that [Lab.Password] signs in with.
+// Staff is the name that [Lab.Password] signs in with. The pipeline's account, smoke, has the same password.
 const Staff = "staff"
 
 // archive is where the images are in the control container.
@@ -49,12 +50,12 @@ func (l *Lab) setSecrets() error {
 	if err != nil {
 		return err
 	}
-	account, err := l.keep("staff", fmt.Appendf(nil, "%s:%s", Staff, hash))
+	accounts, err := l.keep("staff", fmt.Appendf(nil, "%s:%s\nsmoke:%s", Staff, hash, hash))
 	if err != nil {
 		return err
 	}
 	l.Inventory.Set("registry_password", registry)
-	l.Inventory.Set("cafe_staff", []string{string(account)})
+	l.Inventory.Set("cafe_staff", strings.Split(string(accounts), "\n"))
 	return nil
 }
 

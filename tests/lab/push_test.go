@@ -1,9 +1,7 @@
-package pipeline_test
+package lab_test
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,19 +16,25 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
-
 	"boardcafe/tests/engine"
 	"boardcafe/tests/pipeline"
 )
 
-// The pushes come one after the other, each on top of what the one before has left.
-func TestAPushToMain(t *testing.T) {
-	repository := newRepository(t)
+// bounds keep a build to minutes. What the stages run is the same, over less: it has all run already, here.
+var bounds = []string{"TESTS=./app/cafe", "CLUSTER_TESTS=./app/cafe", "MIN_COVERAGE=0"}
 
-	t.Run("goes live on an empty swarm", func(t *testing.T) {
+// A push goes live: the runner of tests/pipeline reads the real Jenkinsfile, and its steps are done for real.
+// The engine of the Jenkins machine builds, its registry has the images, and rollout comes to the manager as
+// the user deploy. The pushes come one after the other, each on top of what the one before has left.
+func TestAPushToMain(t *testing.T) {
+	provisioned(t)
+	p := newPipeline(t)
+	repository := newRepository(t)
+	defer play(t, "cafe.yml") // what the other tests know
+
+	t.Run("goes live", func(t *testing.T) {
 		repository.commit(t, "docs/first.md", "The first.\n")
-		b := push(t, repository, "main")
+		b := p.push(t, repository, "main")
 		b.wants(t, "SUCCESS", "checkout lint test test-cluster images push deploy smoke")
 		answers(t, b.release)
 		if b.agent.tests == 0 {
@@ -46,7 +50,7 @@ func TestAPushToMain(t *testing.T) {
 	t.Run("replaces what serves, and no visitor notices", func(t *testing.T) {
 		replace(t, repository, "app/web/templates/signin.html", `{{define "content"}}`, `{{define "content"}}<!-- the second -->`)
 		visitors := visit(t)
-		b := push(t, repository, "main")
+		b := p.push(t, repository, "main")
 		b.wants(t, "SUCCESS", "checkout lint test test-cluster images push deploy smoke")
 		visitors.wantNoFailure(t, b.release)
 		answers(t, b.release)
@@ -58,7 +62,7 @@ func TestAPushToMain(t *testing.T) {
 		replace(t, repository, "app/cmd/cafe/main.go", "if err := db.CheckSchema(ctx); err != nil {",
 			"if release != \"\" {\n\t\treturn fmt.Errorf(\"the oven of %s is cold\", release)\n\t}\n\tif err := db.CheckSchema(ctx); err != nil {")
 		visitors := visit(t)
-		b := push(t, repository, "main")
+		b := p.push(t, repository, "main")
 		b.wants(t, "FAILURE", "checkout lint test test-cluster images push")
 		visitors.wantNoFailure(t, "")
 		answers(t, serving)
@@ -71,7 +75,7 @@ func TestAPushToMain(t *testing.T) {
 	t.Run("whose tests fail is not pushed, and no stage after the tests runs", func(t *testing.T) {
 		repository.write(t, "app/cafe/fails_test.go", "package cafe_test\n\nimport \"testing\"\n\nfunc TestThatFails(t *testing.T) { t.Fatal(\"two dice are missing\") }\n")
 		repository.commit(t, "docs/fourth.md", "A test that fails.\n")
-		b := push(t, repository, "main")
+		b := p.push(t, repository, "main")
 		b.wants(t, "FAILURE", "checkout lint")
 		answers(t, serving)
 		if !strings.Contains(b.report.Description, "two dice are missing") {
@@ -82,8 +86,7 @@ func TestAPushToMain(t *testing.T) {
 				t.Errorf("%v saw %v", step.Args, step.Credentials)
 			}
 		}
-		// The manager can pull whatever is in the registry.
-		if out, err := swarm.Manager.Run(t.Context(), "docker", "pull", "--quiet", "registry:5000/app:"+b.release); err == nil {
+		if out := on(t, l.Jenkins, "find /var/lib/docker-registry -path '*/_manifests/tags/*' -name \"$1\"", b.release); out != "" {
 			t.Errorf("the registry has it: %s", out)
 		}
 	})
@@ -96,11 +99,11 @@ type repository struct{ clone, bare string }
 func newRepository(t *testing.T) repository {
 	t.Helper()
 	r := repository{clone: filepath.Join(t.TempDir(), "clone"), bare: filepath.Join(t.TempDir(), "repository.git")}
-	must(t, os.Mkdir(r.clone, 0o755))
+	check(t, os.Mkdir(r.clone, 0o755))
 	copied := exec.Command("bash", "-euo", "pipefail", "-c",
 		`git ls-files -z --cached --others --exclude-standard | tar --create --null --ignore-failed-read --files-from=- | tar --extract --directory "$1"`, "bash", r.clone)
-	must(t, output(copied, engine.Root(), os.Environ()))
-	must(t, output(exec.Command("git", "init", "--quiet", "--bare", r.bare), "", os.Environ()))
+	check(t, output(copied, engine.Root(), os.Environ()))
+	check(t, output(exec.Command("git", "init", "--quiet", "--bare", r.bare), "", os.Environ()))
 	r.git(t, "init", "--quiet", "--initial-branch", "main")
 	r.git(t, "config", "user.name", "Anna")
 	r.git(t, "config", "user.email", "anna@example.org")
@@ -122,7 +125,7 @@ func (r repository) head(t *testing.T) string { return r.git(t, "rev-parse", "HE
 
 func (r repository) write(t *testing.T, name, content string) {
 	t.Helper()
-	must(t, os.WriteFile(filepath.Join(r.clone, name), []byte(content), 0o644))
+	check(t, os.WriteFile(filepath.Join(r.clone, name), []byte(content), 0o644))
 }
 
 func (r repository) commit(t *testing.T, name, content string) {
@@ -135,7 +138,7 @@ func (r repository) commit(t *testing.T, name, content string) {
 func replace(t *testing.T, r repository, name, old, by string) {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(r.clone, name))
-	must(t, err)
+	check(t, err)
 	changed := strings.Replace(string(content), old, by, 1)
 	if changed == string(content) {
 		t.Fatalf("%s has no %q", name, old)
@@ -151,19 +154,19 @@ type build struct {
 }
 
 // push pushes the clone's commit and has the runner build what then is the branch's head.
-func push(t *testing.T, r repository, branch string) build {
+func (p *ci) push(t *testing.T, r repository, branch string) build {
 	t.Helper()
 	begin := time.Now()
 	r.git(t, "push", "--quiet", "--force", r.bare, "HEAD:refs/heads/"+branch)
-	a := newAgent(t, r, branch)
+	a := p.newAgent(t, r, branch)
 	jenkinsfile := exec.Command("git", "--git-dir", r.bare, "show", a.commit+":Jenkinsfile")
 	file, err := jenkinsfile.Output()
-	must(t, err)
-	report, err := runner.Run(t.Context(), pipeline.Build{Jenkinsfile: string(file), Env: map[string]string{
+	check(t, err)
+	report, err := p.runner.Run(t.Context(), pipeline.Build{Jenkinsfile: string(file), Env: map[string]string{
 		"BRANCH_NAME": branch, "JOB_NAME": "cafe/" + branch, "BUILD_URL": "https://ci.example.org/job/cafe/",
 		"WORKSPACE": a.workspace, "WORKSPACE_TMP": a.workspace + "@tmp",
 	}}, a)
-	must(t, err)
+	check(t, err)
 	b := build{release: a.commit[:12], report: report, agent: a}
 	var stages strings.Builder
 	for _, stage := range report.Stages {
@@ -193,24 +196,15 @@ func push(t *testing.T, r repository, branch string) build {
 }
 
 // newAgent is an agent with a clean workspace, always in the same place: Go's cache knows it.
-func newAgent(t *testing.T, r repository, branch string) *agent {
+func (p *ci) newAgent(t *testing.T, r repository, branch string) *agent {
 	t.Helper()
-	a := &agent{workspace: filepath.Join(folder, "workspace"), kept: t.TempDir(), repository: r.bare}
+	a := &agent{workspace: filepath.Join(p.folder, "workspace"), kept: t.TempDir(), repository: r.bare, env: p.env, kinds: p.kinds, secrets: p.secrets}
 	for _, dir := range []string{a.workspace, a.workspace + "@tmp"} {
-		must(t, os.MkdirAll(dir, 0o755))
+		check(t, os.MkdirAll(dir, 0o755))
 	}
 	head, err := exec.Command("git", "--git-dir", r.bare, "rev-parse", "refs/heads/"+branch).Output()
-	must(t, err)
+	check(t, err)
 	a.commit = strings.TrimSpace(string(head))
-	a.env, err = agentEnv()
-	must(t, err)
-	a.kinds, err = kinds()
-	must(t, err)
-	key, err := os.ReadFile(filepath.Join(swarm.Dir(), "id_ed25519"))
-	must(t, err)
-	a.secrets = map[string]string{
-		"registry": swarm.Registry.User + ":" + swarm.Registry.Password, "deploy-key": string(key), "smoke-password": smokePassword,
-	}
 	return a
 }
 
@@ -226,22 +220,6 @@ func (b build) wants(t *testing.T, result, stages string) {
 	if got := strings.Join(passed, " "); b.report.Result != result || got != stages {
 		t.Fatalf("%s: passed %q, want %s: %q", b.report.Result, got, result, stages)
 	}
-}
-
-// smokePassword is that of the account which the smoke test signs in with.
-var smokePassword = rand.Text()
-
-func secrets() map[string]string {
-	random := func(bytes int) string {
-		raw := make([]byte, bytes)
-		rand.Read(raw)
-		return hex.EncodeToString(raw)
-	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(smokePassword), bcrypt.MinCost)
-	if err != nil {
-		panic(err)
-	}
-	return map[string]string{"db_password": random(16), "migrate_password": random(16), "session_key": random(32), "staff": "smoke:" + string(hash) + "\n"}
 }
 
 // visitors ask every machine all the time, each time on a new connection.
@@ -262,7 +240,7 @@ func visit(t *testing.T) *visitors {
 	var all sync.WaitGroup
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	begin := time.Now()
-	for _, m := range swarm.Machines()[:3] {
+	for _, m := range l.Machines()[:2] {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				release, err := ask(ctx, client, "http://"+m.Port(80)+"/signin")
@@ -331,10 +309,10 @@ func releases(t *testing.T) string {
 	t.Helper()
 	seen := map[string]bool{}
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	for _, m := range swarm.Machines()[:3] {
+	for _, m := range l.Machines()[:2] {
 		for range 12 {
 			release, err := ask(t.Context(), client, "http://"+m.Port(80)+"/signin")
-			must(t, err)
+			check(t, err)
 			seen[release] = true
 		}
 	}
@@ -352,7 +330,7 @@ func answers(t *testing.T, release string) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
