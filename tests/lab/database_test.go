@@ -15,6 +15,9 @@ func TestABackupIsMadeAndRestored(t *testing.T) {
 	if err := v.Post("/games", url.Values{"name": {name}, "copies": {"1"}, "min_players": {"2"}, "max_players": {"4"}, "minutes": {"30"}}); err != nil {
 		t.Fatal(err)
 	}
+	if page, err := v.Get("/games?q=Saved"); err != nil || !strings.Contains(page, name) { // and the message that it was saved
+		t.Fatalf("the game is not there, %v", err)
+	}
 	on(t, l.Manager, "systemctl start cafe-backup.service")
 	if readable := on(t, l.Manager, "find /var/backups/cafe -perm /go+rwx"); readable != "" {
 		t.Errorf("others may read %s", readable)

@@ -87,13 +87,15 @@ func TestJenkins(t *testing.T) {
 		}
 		slices.Sort(names)
 		want := strings.Fields(`AGENT_HOST_KEY AGENT_KEY DEPLOY_HOST DEPLOY_KEY GITHUB_HOOK_SECRET GITHUB_OWNER GITHUB_REPOSITORY
-			GITHUB_TOKEN JENKINS_ADMIN_ID JENKINS_ADMIN_PASSWORD JENKINS_URL REGISTRY REGISTRY_PASSWORD REGISTRY_USER SMOKE_PASSWORD URLS`)
+			GITHUB_TOKEN JENKINS_ADMIN_ID JENKINS_ADMIN_PASSWORD JENKINS_URL REGISTRY REGISTRY_PASSWORD REGISTRY_USER SMOKE_PASSWORD
+			STACK_FILES TLS_NAME URLS`)
 		if !slices.Equal(names, want) {
 			t.Errorf("it has\n%q, want\n%q", names, want)
 		}
 		for name, want := range map[string]string{
 			"DEPLOY_HOST": "ssh://deploy@" + l.Manager.Address.String(),
 			"REGISTRY":    l.Jenkins.Address.String() + ":5000",
+			"STACK_FILES": "docker-stack.yml",
 			"URLS":        "http://" + l.Manager.Address.String() + " http://" + l.Worker.Address.String(),
 		} {
 			if got.Env[name] != want {
