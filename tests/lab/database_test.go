@@ -28,7 +28,7 @@ func TestABackupIsMadeAndRestored(t *testing.T) {
 		t.Errorf("the game is still there, %v", err)
 	}
 
-	on(t, l.Manager, `zcat /var/backups/cafe/cafe-*.sql.gz | `+sql)
+	on(t, l.Manager, `zcat "$(ls -t /var/backups/cafe/cafe-*.sql.gz | head -n 1)" | `+sql)
 
 	if page, err := v.Get("/games?q=Saved"); err != nil || !strings.Contains(page, name) {
 		t.Errorf("the game did not come back, %v", err)
