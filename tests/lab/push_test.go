@@ -30,7 +30,7 @@ func TestAPushToMain(t *testing.T) {
 	provisioned(t)
 	p := newPipeline(t)
 	repository := newRepository(t)
-	defer play(t, "cafe.yml") // what the other tests know
+	defer play(t, "cafe.yml") // whatever happens: the release that the other tests know
 
 	t.Run("goes live", func(t *testing.T) {
 		repository.commit(t, "docs/first.md", "The first.\n")
@@ -89,6 +89,15 @@ func TestAPushToMain(t *testing.T) {
 		if out := on(t, l.Jenkins, "find /var/lib/docker-registry -path '*/_manifests/tags/*' -name \"$1\"", b.release); out != "" {
 			t.Errorf("the registry has it: %s", out)
 		}
+	})
+	t.Run("is taken back as the runbook says, and Ansible finds what it left", func(t *testing.T) {
+		const rollback = `cd "$1"; DOCKER_HOST="ssh://deploy@$2" build/rollout rollback "$3" --yes 2>&1`
+		out, err := l.Control().Run(t.Context(), "sh", "-euc", rollback, "sh", "/checkout", l.Manager.Address.String(), engine.Release())
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		answers(t, engine.Release())
+		wantChanged(t, play(t, "cafe.yml"))
 	})
 }
 
@@ -230,7 +239,7 @@ type visitors struct {
 	seen   map[string]time.Duration // release → when it first answered
 }
 
-var visited = regexp.MustCompile(`^[0-9a-f]{12}$`)
+var visited = regexp.MustCompile(`^[0-9a-f]{12}(-dirty)?$`)
 
 func visit(t *testing.T) *visitors {
 	t.Helper()

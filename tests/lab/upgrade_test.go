@@ -40,3 +40,14 @@ func TestUpgradingTheEngineOfTheWorkerDropsNoRequestOfTheManager(t *testing.T) {
 	}
 	eventually(t, time.Minute, func() error { return ready(l.Worker) })
 }
+
+// The database is on the manager: the café is away meanwhile, and all is there again afterwards.
+func TestUpgradingTheEngineOfTheManager(t *testing.T) {
+	provisioned(t)
+	play(t, "upgrade.yml", "--limit", "manager,ci", "--extra-vars", "upgrade_always=true")
+	for _, m := range l.Machines()[:2] {
+		eventually(t, time.Minute, func() error { return ready(m) })
+		staff(t, m)
+	}
+	eventually(t, time.Minute, allRun)
+}
