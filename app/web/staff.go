@@ -15,6 +15,10 @@ import (
 // Staff holds the accounts: bcrypt hashes by name.
 type Staff map[string]string
 
+// bcryptLength is that of every hash. bcrypt itself ignores what follows one, such as the next account of
+// a file that has lost its line breaks.
+const bcryptLength = 60
+
 // ParseStaff reads accounts in htpasswd's format, one name:bcrypt a line; empty lines and lines
 // that begin with # do not count. An error names the line, never what is in it.
 func ParseStaff(r io.Reader) (Staff, error) {
@@ -29,7 +33,7 @@ func ParseStaff(r io.Reader) (Staff, error) {
 		if !ok || name == "" {
 			return nil, fmt.Errorf("line %d is not name:bcrypt", n)
 		}
-		if _, err := bcrypt.Cost([]byte(hash)); err != nil {
+		if _, err := bcrypt.Cost([]byte(hash)); err != nil || len(hash) != bcryptLength {
 			return nil, fmt.Errorf("line %d has no bcrypt hash; make one with `cafe hash-password`", n)
 		}
 		if _, double := staff[name]; double {

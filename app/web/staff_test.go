@@ -19,6 +19,7 @@ func TestParseStaff(t *testing.T) {
 		"":                                "no account",
 		"anna":                            "line 1 is not name:bcrypt",
 		"# x\nanna:secret":                "line 2 has no bcrypt hash",
+		account() + `\n` + account():      "line 1 has no bcrypt hash", // no line break
 		account() + "\n" + account():      "line 2 has a name that an earlier line has",
 		strings.Repeat("x", 70_000) + ":": "too long",
 	} {
