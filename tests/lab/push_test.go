@@ -1,23 +1,25 @@
 package lab_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"boardcafe/tests/cluster/machine"
 	"boardcafe/tests/engine"
 	"boardcafe/tests/pipeline"
+	"boardcafe/tests/visitor"
 )
 
 // bounds keep a build to minutes. What the stages run is the same, over less: it has all run already, here.
@@ -233,55 +235,31 @@ func (b build) wants(t *testing.T, result, stages string) {
 
 // visitors ask every machine all the time, each time on a new connection.
 type visitors struct {
-	stop   func()
-	asked  int
-	failed []string
-	seen   map[string]time.Duration // release → when it first answered
+	*visitor.Load
+	seen sync.Map // the releases that have answered
 }
 
 var visited = regexp.MustCompile(`^[0-9a-f]{12}(-dirty)?$`)
 
+// newcomer has no connection yet.
+var newcomer = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
 func visit(t *testing.T) *visitors {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	v := &visitors{seen: map[string]time.Duration{}}
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	begin := time.Now()
-	for _, m := range l.Machines()[:2] {
-		all.Go(func() {
-			for ctx.Err() == nil {
-				release, err := ask(ctx, client, "http://"+m.Port(80)+"/signin")
-				if ctx.Err() != nil {
-					return
-				}
-				mu.Lock()
-				v.asked++
-				if err != nil {
-					v.failed = append(v.failed, m.Name+": "+err.Error())
-				} else if _, ok := v.seen[release]; !ok {
-					v.seen[release] = time.Since(begin)
-				}
-				mu.Unlock()
-				time.Sleep(50 * time.Millisecond)
-			}
-		})
-	}
-	v.stop = sync.OnceFunc(func() {
-		cancel()
-		all.Wait()
+	v := &visitors{}
+	v.Load = visitor.Start(t.Context(), 40, func(n int) (string, error) {
+		m := l.Machines()[n%2]
+		release, err := ask(m)
+		v.seen.Store(release, nil)
+		return m.Name, err
 	})
-	t.Cleanup(v.stop)
+	t.Cleanup(func() { v.End() })
 	return v
 }
 
-func ask(ctx context.Context, client *http.Client, url string) (release string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := client.Do(request)
+// ask returns the release that answers at a machine.
+func ask(m *machine.Machine) (release string, err error) {
+	response, err := newcomer.Get("http://" + m.Port(80) + "/signin")
 	if err != nil {
 		return "", err
 	}
@@ -290,7 +268,7 @@ func ask(ctx context.Context, client *http.Client, url string) (release string, 
 		return "", err
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", errors.New(strconv.Itoa(response.StatusCode))
+		return "", errors.New(response.Status)
 	}
 	release = response.Header.Get("X-Release")
 	if !visited.MatchString(release) {
@@ -302,34 +280,28 @@ func ask(ctx context.Context, client *http.Client, url string) (release string, 
 // wantNoFailure ends the visits. If there is a new release, it must have been met.
 func (v *visitors) wantNoFailure(t *testing.T, release string) {
 	t.Helper()
-	v.stop()
-	if len(v.failed) > 0 {
-		t.Errorf("%d of %d requests failed, the first: %s", len(v.failed), v.asked, v.failed[0])
+	_, failures := v.End()
+	t.Logf("load: %s", v)
+	if len(failures) > 0 {
+		t.Errorf("%d requests failed:\n%s", len(failures), strings.Join(v.Summary(), "\n"))
 	}
-	at, met := v.seen[release]
-	if release != "" && !met {
+	if _, met := v.seen.Load(release); release != "" && !met {
 		t.Errorf("no visitor met %s", release)
 	}
-	t.Logf("%d requests, %d failed; the new release first answered after %s", v.asked, len(v.failed), at.Round(time.Second))
 }
 
 // releases are those that answer, at every machine and often enough to meet every replica.
 func releases(t *testing.T) string {
 	t.Helper()
 	seen := map[string]bool{}
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, m := range l.Machines()[:2] {
 		for range 12 {
-			release, err := ask(t.Context(), client, "http://"+m.Port(80)+"/signin")
+			release, err := ask(m)
 			check(t, err)
 			seen[release] = true
 		}
 	}
-	var out []string
-	for release := range seen {
-		out = append(out, release)
-	}
-	return strings.Join(out, " ")
+	return strings.Join(slices.Sorted(maps.Keys(seen)), " ")
 }
 
 func answers(t *testing.T, release string) {
