@@ -92,14 +92,13 @@ func TestAPushToMain(t *testing.T) {
 			t.Errorf("the registry has it: %s", out)
 		}
 	})
-	t.Run("is taken back as the runbook says, and Ansible finds what it left", func(t *testing.T) {
+	t.Run("is taken back as the runbook says", func(t *testing.T) {
 		const rollback = `cd "$1"; DOCKER_HOST="ssh://deploy@$2" build/rollout rollback "$3" --yes 2>&1`
 		out, err := l.Control().Run(t.Context(), "sh", "-euc", rollback, "sh", "/checkout", l.Manager.Address.String(), engine.Release())
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		answers(t, engine.Release())
-		wantChanged(t, play(t, "cafe.yml"))
 	})
 }
 
