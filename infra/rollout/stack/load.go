@@ -12,8 +12,8 @@ import (
 	"github.com/docker/cli/cli/compose/types"
 )
 
-// File is a stack file, or several that were merged, that has been read and checked. What it lacks to be a [Stack] only the
-// swarm knows: the versions of its secrets.
+// File is a stack file, or several that were merged, that has been read and checked. What it lacks to
+// be a [Stack] only the swarm knows: the versions of its secrets.
 type File struct {
 	name    string // of the stack
 	release string
