@@ -3,12 +3,10 @@
 package dbtest
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -99,15 +97,8 @@ func Start(ctx context.Context) (*Server, error) {
 
 // root runs SQL as root, inside of the container: nobody else can.
 func (s *Server) root(ctx context.Context, statements string) error {
-	code, out, err := s.container.Exec(ctx, []string{"mysql", "--execute", statements})
-	if err != nil {
-		return err
-	}
-	if code != 0 {
-		said, _ := io.ReadAll(out)
-		return fmt.Errorf("mysql ended with %d: %s", code, bytes.TrimSpace(said))
-	}
-	return nil
+	_, err := engine.Output(ctx, s.container.GetContainerID(), "mysql", "--execute", statements)
+	return err
 }
 
 // Stop removes the server.

@@ -15,7 +15,6 @@ import (
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/go-connections/nat"
 	"github.com/testcontainers/testcontainers-go"
-	"github.com/testcontainers/testcontainers-go/exec"
 	"github.com/testcontainers/testcontainers-go/network"
 
 	"boardcafe/tests/engine"
@@ -117,18 +116,11 @@ func address(t *testing.T, c testcontainers.Container, port nat.Port) string {
 // run runs a command in the container and returns what it printed.
 func run(t *testing.T, c testcontainers.Container, command ...string) string {
 	t.Helper()
-	code, out, err := c.Exec(t.Context(), command, exec.Multiplexed())
+	said, err := engine.Output(t.Context(), c.GetContainerID(), command...)
 	if err != nil {
-		t.Fatalf("exec %q: %v", command, err)
+		t.Fatal(err)
 	}
-	said, err := io.ReadAll(out)
-	if err != nil {
-		t.Fatalf("exec %q: %v", command, err)
-	}
-	if code != 0 {
-		t.Fatalf("exec %q: exit %d: %s", command, code, said)
-	}
-	return strings.TrimSpace(string(said))
+	return strings.TrimSpace(said)
 }
 
 func logs(t *testing.T, c testcontainers.Container) string {

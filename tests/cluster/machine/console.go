@@ -10,7 +10,8 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
-	"github.com/docker/docker/pkg/stdcopy"
+
+	"boardcafe/tests/engine"
 )
 
 // Console runs commands as root in a machine or a service, without its network or its sshd.
@@ -38,36 +39,12 @@ func (c *Console) Pipe(ctx context.Context, stdin io.Reader, command ...string) 
 
 // Stream is Pipe that passes on what the command prints, while it does.
 func (c *Console) Stream(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, command ...string) error {
-	failed := func(err error) error {
-		return fmt.Errorf("run %q on %s: %w", command, c.Name, errors.Join(ctx.Err(), err))
-	}
-	exec, err := c.docker.ContainerExecCreate(ctx, c.id, container.ExecOptions{
-		Cmd: command, User: "0:0", AttachStdin: stdin != nil, AttachStdout: true, AttachStderr: true,
-	})
+	code, err := engine.Exec(ctx, c.docker, c.id, container.ExecOptions{Cmd: command, User: "0:0"}, stdin, stdout, stderr)
 	if err != nil {
-		return failed(err)
+		return fmt.Errorf("run %q on %s: %w", command, c.Name, err)
 	}
-	stream, err := c.docker.ContainerExecAttach(ctx, exec.ID, container.ExecAttachOptions{})
-	if err != nil {
-		return failed(err)
-	}
-	defer stream.Close()
-	defer context.AfterFunc(ctx, stream.Close)()
-	if stdin != nil {
-		go func() {
-			io.Copy(stream.Conn, stdin) // that a command ends without reading all is its own business
-			stream.CloseWrite()
-		}()
-	}
-	if _, err := stdcopy.StdCopy(stdout, stderr, stream.Reader); err != nil {
-		return failed(err)
-	}
-	state, err := c.docker.ContainerExecInspect(ctx, exec.ID)
-	if err != nil {
-		return failed(err)
-	}
-	if state.ExitCode != 0 {
-		return &ExitError{Name: c.Name, Command: command, Code: state.ExitCode}
+	if code != 0 {
+		return &ExitError{Name: c.Name, Command: command, Code: code}
 	}
 	return nil
 }
