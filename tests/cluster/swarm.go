@@ -231,9 +231,14 @@ func (s *Swarm) Reset(ctx context.Context) error {
 		while docker ps --quiet --filter label=com.docker.swarm.task.id | grep -q .; do sleep 0.2; done
 		docker config ls --quiet | remove config
 		docker secret ls --quiet | remove secret
-		# A network lives until the last worker has reported its tasks gone.
-		until docker network ls --quiet --filter scope=swarm --filter driver=overlay --format '{{.ID}} {{.Name}}' |
-			awk '$2 != "ingress" { print $1 }' | remove network 2>/dev/null; do sleep 0.5; done
+		# The swarm has a network until the last worker has reported its tasks gone, and the machine for a moment more.
+		networks() {
+			docker network ls --filter scope=swarm --filter driver=overlay --format '{{.ID}} {{.Name}}' | awk '$2 != "ingress" { print $1 }'
+		}
+		while left=$(networks); [[ -n $left ]]; do
+			remove network <<<"$left" 2>/dev/null || true
+			sleep 0.2
+		done
 		for node in $(docker node ls --quiet); do
 			for label in $(docker node inspect --format '{{range $key, $_ := .Spec.Labels}}{{$key}} {{end}}' "$node"); do
 				docker node update --label-rm "$label" "$node" >/dev/null

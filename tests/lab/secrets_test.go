@@ -81,7 +81,8 @@ func TestSecretsAreNowhereToBeRead(t *testing.T) {
 	})
 	t.Run("in what Docker tells of containers and services", func(t *testing.T) {
 		for _, m := range l.Machines() {
-			wantNone(t, m.Name, on(t, m, `docker ps --all --quiet | xargs --no-run-if-empty docker inspect
+			// A container that has gone meanwhile is no failure: xargs says 123.
+			wantNone(t, m.Name, on(t, m, `docker ps --all --quiet | xargs --no-run-if-empty docker inspect || [ $? = 123 ]
 				if [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" = true ]; then
 					docker service ls --quiet | xargs docker service inspect; docker secret ls --quiet | xargs docker secret inspect
 					docker config ls --quiet | xargs docker config inspect
