@@ -1,36 +1,165 @@
 package lab_test
 
 import (
+	"errors"
 	"net/url"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
+
+	"boardcafe/tests/cluster/machine"
+	"boardcafe/tests/engine"
+	"boardcafe/tests/lab"
+	"boardcafe/tests/visitor"
 )
 
-// What a night's backup has kept comes back by the command of the runbook.
+// What a night's backup has kept comes back by the runbook's playbook, and what was there before it too.
 func TestABackupIsMadeAndRestored(t *testing.T) {
 	provisioned(t)
-	on(t, l.Manager, "systemctl is-enabled cafe-backup.timer && systemctl is-active cafe-backup.timer")
 	v := staff(t, l.Manager)
-	const name = "Saved by the backup"
-	if err := v.Post("/games", url.Values{"name": {name}, "copies": {"1"}, "min_players": {"2"}, "max_players": {"4"}, "minutes": {"30"}}); err != nil {
+	on(t, l.Manager, "systemctl is-enabled cafe-backup.timer && systemctl is-active cafe-backup.timer")
+	addGame(t, v, "Saved by the backup")
+	saved := backup(t)
+	for _, m := range []*machine.Machine{l.Manager, l.Jenkins} {
+		if readable := on(t, m, "find /var/backups/cafe -perm /go+rwx"); readable != "" {
+			t.Errorf("others may read %s on %s", readable, m.Name)
+		}
+	}
+	on(t, l.Manager, `docker exec "$(docker ps -q -f label=com.docker.swarm.service.name=cafe_db)" mysql cafe -e "
+		DELETE FROM board_games WHERE name = 'Saved by the backup'; CREATE TABLE of_a_newer_release (n INT)"`)
+	addGame(t, v, "Entered since")
+
+	t.Run("ErrWhich", func(t *testing.T) {
+		for arguments, want := range map[string]string{
+			"": "which one? -e backup=NAME; there are: " + saved,
+			"backup=cafe-2001-01-01-000000-none.sql.gz": "there is no cafe-2001-01-01-000000-none.sql.gz; there are: " + saved,
+			"backup=../cafe/" + saved:                   "there is no ../cafe/" + saved,
+		} {
+			_, err := l.Play(t.Context(), "restore.yml", "--extra-vars", arguments)
+			if failed := (*lab.PlayError)(nil); !errors.As(err, &failed) || !strings.Contains(failed.Output, want) {
+				t.Errorf("%q: got %v, want %q", arguments, err, want)
+			}
+		}
+	})
+
+	play(t, "restore.yml", "--extra-vars", "backup="+saved)
+
+	wantGame(t, v, "Saved by the backup", true)
+	wantGame(t, v, "Entered since", false)
+	if left := on(t, l.Manager, `docker exec "$(docker ps -q -f label=com.docker.swarm.service.name=cafe_db)" mysql cafe -sNe "SHOW TABLES LIKE 'of_a_newer%'"`); left != "" {
+		t.Errorf("%s is still there", left)
+	}
+	play(t, "restore.yml", "--extra-vars", "backup="+newest(t, l.Manager))
+	wantGame(t, v, "Entered since", true)
+}
+
+// The key that brings the copies to the Jenkins machine gives whoever has the manager nothing else there.
+func TestTheCopiesOfBackupsStay(t *testing.T) {
+	provisioned(t)
+	saved := backup(t)
+	const knock = `ssh -i /etc/boardcafe/backup/id_ed25519 -o UserKnownHostsFile=/etc/boardcafe/backup/known_hosts -o BatchMode=yes "cafe-backup@$1" "$2" 2>&1 <<< "$3" || true`
+	for command, want := range map[string]string{
+		"cat " + saved:              "not the name of a backup",
+		"rm -f /var/backups/cafe/*": "not the name of a backup",
+		"../../" + saved:            "not the name of a backup",
+		saved:                       saved + " is here already",
+		"cafe-1-none.sql.gz":        "not in gzip format",
+		"":                          "not the name of a backup",
+	} {
+		if got := on(t, l.Manager, knock, l.Jenkins.Address.String(), command, "no backup"); !strings.Contains(got, want) {
+			t.Errorf("%q: got %q, want %q", command, got, want)
+		}
+	}
+	if files := on(t, l.Jenkins, "ls /var/backups/cafe"); !strings.Contains(files, saved) || strings.Contains(files, "none") || strings.Contains(files, "new.") {
+		t.Errorf("the Jenkins machine has %s, want %s", files, saved)
+	}
+
+	// A copy that cannot be made is a failure that verify.yml tells of.
+	on(t, l.Jenkins, "chmod 500 /var/backups/cafe")
+	defer on(t, l.Jenkins, "chmod 700 /var/backups/cafe")
+	if _, err := l.Manager.Run(t.Context(), "systemctl", "start", "cafe-backup"); err == nil {
+		t.Error("a backup without a copy ended well")
+	}
+	_, err := l.Play(t.Context(), "verify.yml", "--limit", "manager")
+	if failed := (*lab.PlayError)(nil); !errors.As(err, &failed) || !strings.Contains(failed.Output, "the last backup failed") {
+		t.Errorf("verify.yml: got %v", err)
+	}
+	on(t, l.Jenkins, "chmod 700 /var/backups/cafe")
+	backup(t)
+}
+
+// The manager's machine is lost with all that was on it. What is on the Jenkins machine, and on the one that
+// Ansible runs on, is enough.
+func TestALostManagerIsReplaced(t *testing.T) {
+	provisioned(t)
+	v := staff(t, l.Manager)
+	addGame(t, v, "Survives the manager")
+	saved := backup(t)
+	begin := time.Now()
+	if err := l.Manager.Replace(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if page, err := v.Get("/games?q=Saved"); err != nil || !strings.Contains(page, name) { // and the message that it was saved
-		t.Fatalf("the game is not there, %v", err)
-	}
-	on(t, l.Manager, "systemctl start cafe-backup.service")
-	if readable := on(t, l.Manager, "find /var/backups/cafe -perm /go+rwx"); readable != "" {
-		t.Errorf("others may read %s", readable)
-	}
-	const sql = `docker exec -i "$(docker ps -q -f label=com.docker.swarm.service.name=cafe_db)" mysql cafe`
-	on(t, l.Manager, sql+` -e "DELETE FROM board_games WHERE name = '$1'"`, name)
-	if page, err := v.Get("/games?q=Saved"); err != nil || strings.Contains(page, name) {
-		t.Errorf("the game is still there, %v", err)
-	}
+	l.Inventory.Host("manager")["ansible_host"] = l.Manager.Address.String()
 
-	on(t, l.Manager, `zcat "$(ls -t /var/backups/cafe/cafe-*.sql.gz | head -n 1)" | `+sql)
+	leave := exec.CommandContext(t.Context(), "ssh", "ops@worker", "sudo docker swarm leave")
+	leave.Env = l.Env()
+	if out, err := leave.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	recap := play(t, "site.yml")
+	for _, changed := range recap.ChangedTasks() {
+		if strings.HasPrefix(changed, "ci: ") && !strings.Contains(changed, ": firewall : ") && !strings.Contains(changed, ": jenkins : ") {
+			t.Errorf("changed on the Jenkins machine: %s", changed)
+		}
+	}
+	v = staff(t, l.Manager) // the key of the sessions is a new one, too
+	wantGame(t, v, "Survives the manager", false)
+	play(t, "restore.yml", "--extra-vars", "backup="+saved)
+	t.Logf("from the loss of the manager to a café with its data: %.0f s", time.Since(begin).Seconds())
 
-	if page, err := v.Get("/games?q=Saved"); err != nil || !strings.Contains(page, name) {
-		t.Errorf("the game did not come back, %v", err)
+	for _, m := range []*machine.Machine{l.Manager, l.Worker} {
+		if err := ready(m); err != nil {
+			t.Error(err)
+		}
+	}
+	wantGame(t, v, "Survives the manager", true)
+	if name := backup(t); newest(t, l.Jenkins) != name {
+		t.Errorf("the new manager's backup %s has no copy", name)
+	}
+}
+
+// backup makes a backup and returns its name.
+func backup(t *testing.T) string {
+	t.Helper()
+	time.Sleep(time.Second) // the name has seconds
+	on(t, l.Manager, "systemctl start cafe-backup")
+	name := newest(t, l.Manager)
+	if !strings.HasSuffix(name, "-"+engine.Release()+".sql.gz") {
+		t.Errorf("%s is not named after the release", name)
+	}
+	return name
+}
+
+// newest is the name of a machine's newest backup.
+func newest(t *testing.T, m *machine.Machine) string {
+	t.Helper()
+	return on(t, m, "cd /var/backups/cafe; ls -t cafe-*.sql.gz | head -n 1")
+}
+
+func addGame(t *testing.T, v *visitor.Visitor, name string) {
+	t.Helper()
+	game := url.Values{"name": {name}, "copies": {"1"}, "min_players": {"2"}, "max_players": {"4"}, "minutes": {"30"}}
+	if err := v.Post("/games", game); err != nil {
+		t.Fatal(err)
+	}
+	wantGame(t, v, name, true)
+}
+
+func wantGame(t *testing.T, v *visitor.Visitor, name string, want bool) {
+	t.Helper()
+	page, err := v.Get("/games?q=" + url.QueryEscape(name))
+	if got := strings.Contains(page, "<bdi>"+name); err != nil || got != want {
+		t.Errorf("%s: %v, %v, want %v", name, got, err, want)
 	}
 }

@@ -33,6 +33,7 @@ type Machine struct {
 	Address netip.Addr // on the site's network
 
 	site      *Site
+	spec      Spec
 	container *testcontainers.DockerContainer
 	ports     map[int]string
 	hostKeys  []string
@@ -49,47 +50,80 @@ func (s *Site) Start(ctx context.Context, spec Spec) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{Console: Console{Name: spec.Name, docker: s.docker}, site: s}
+	m := &Machine{Console: Console{Name: spec.Name, docker: s.docker}, site: s, spec: spec}
 
 	// Known from here on, so that two that start at once do not take one address.
 	s.mu.Lock()
-	m.Address = s.Address(byte(11 + len(s.machines)))
+	m.Address = s.free()
 	s.machines = append(s.machines, m)
 	s.mu.Unlock()
+	if err := m.start(ctx, image); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
 
+// Replace takes the machine away with all that is on it, and starts a new one in its place: of the same
+// name, with another address and another host key, as ordered anew.
+func (m *Machine) Replace(ctx context.Context) error {
+	image, err := m.site.image(ctx, m.spec.Kind)
+	if err != nil {
+		return err
+	}
+	m.closeTunnel()
+	m.tunnel = tunnel{}
+	if err := m.docker.ContainerRemove(ctx, m.id, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		return fmt.Errorf("remove %s: %w", m.Name, err)
+	}
+	m.site.mu.Lock()
+	m.Address = m.site.free()
+	m.site.mu.Unlock()
+	return m.start(ctx, image)
+}
+
+// free is the first address that no machine has, and no machine has just had.
+func (s *Site) free() netip.Addr {
+	for n := byte(11); ; n++ {
+		if address := s.Address(n); !slices.ContainsFunc(s.machines, func(m *Machine) bool { return m.Address == address }) {
+			return address
+		}
+	}
+}
+
+func (m *Machine) start(ctx context.Context, image string) (err error) {
 	begin := time.Now()
-	if m.container, err = s.run(ctx, m, spec, image); err != nil {
-		return nil, fmt.Errorf("start machine %s: %w", m.Name, err)
+	if m.container, err = m.site.run(ctx, m, image); err != nil {
+		return fmt.Errorf("start machine %s: %w", m.Name, err)
 	}
 	m.id = m.container.GetContainerID()
 	if err := m.attach(ctx, image); err != nil {
-		return nil, fmt.Errorf("start machine %s: %w", m.Name, err)
+		return fmt.Errorf("start machine %s: %w", m.Name, err)
 	}
-	if err := m.letIn(ctx, spec.Kind); err != nil {
-		return nil, fmt.Errorf("start machine %s: %w", m.Name, err)
+	if err := m.letIn(ctx, m.spec.Kind); err != nil {
+		return fmt.Errorf("start machine %s: %w", m.Name, err)
 	}
-	s.options.Log("machine %s (%s) up at %s after %.1fs", m.Name, spec.Kind, m.Address, time.Since(begin).Seconds())
-	return m, nil
+	m.site.options.Log("machine %s (%s) up at %s after %.1fs", m.Name, m.spec.Kind, m.Address, time.Since(begin).Seconds())
+	return nil
 }
 
 // run creates and starts the machine's container.
 //
 // The capabilities are all that systemd and a Docker engine need, short of --privileged, which a
 // host that itself lacks CAP_SYS_RESOURCE refuses to give; and short of SYS_TIME: the clock is the host's.
-func (s *Site) run(ctx context.Context, m *Machine, spec Spec, image string) (*testcontainers.DockerContainer, error) {
-	ports := append([]int{22}, spec.Ports...)
+func (s *Site) run(ctx context.Context, m *Machine, image string) (*testcontainers.DockerContainer, error) {
+	ports := append([]int{22}, m.spec.Ports...)
 	request := testcontainers.GenericContainerRequest{
 		Reuse:   s.options.Reuse,
 		Started: true,
 		Logger:  quiet{},
 		ContainerRequest: testcontainers.ContainerRequest{
-			Name:     s.network + "-" + spec.Name,
+			Name:     s.network + "-" + m.Name,
 			Image:    image,
 			Labels:   s.Labels(),
 			Networks: []string{s.network},
 			Tmpfs:    map[string]string{"/run": "exec", "/run/lock": "", "/tmp": "exec"},
 			ConfigModifier: func(config *container.Config) {
-				config.Hostname = spec.Name
+				config.Hostname = m.Name
 			},
 			HostConfigModifier: func(host *container.HostConfig) {
 				host.CapAdd = []string{"ALL"}

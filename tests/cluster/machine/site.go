@@ -8,6 +8,7 @@
 //	m.Docker()                           // the API of its Docker engine
 //	m.Port(80)                           // 127.0.0.1:23456, the same for the machine's whole life
 //	m.Kill(ctx); m.PowerOn(ctx)          // pull the plug, and put it back
+//	m.Replace(ctx)                       // a new one in its place, with nothing on it
 //	exec.Command("ssh", "manager").Env = site.Env()
 //
 // Addresses stay the same when a machine is stopped and started, as those of a VM do. Everything
