@@ -3,7 +3,6 @@ package lab_test
 import (
 	"errors"
 	"net/url"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -87,46 +86,6 @@ func TestTheCopiesOfBackupsStay(t *testing.T) {
 	}
 	on(t, l.Jenkins, "chmod 700 /var/backups/cafe")
 	backup(t)
-}
-
-// The manager's machine is lost with all that was on it. What is on the Jenkins machine, and on the one that
-// Ansible runs on, is enough.
-func TestALostManagerIsReplaced(t *testing.T) {
-	provisioned(t)
-	v := staff(t, l.Manager)
-	addGame(t, v, "Survives the manager")
-	saved := backup(t)
-	begin := time.Now()
-	if err := l.Manager.Replace(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l.Inventory.Host("manager")["ansible_host"] = l.Manager.Address.String()
-
-	leave := exec.CommandContext(t.Context(), "ssh", "ops@worker", "sudo docker swarm leave")
-	leave.Env = l.Env()
-	if out, err := leave.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	recap := play(t, "site.yml")
-	for _, changed := range recap.ChangedTasks() {
-		if strings.HasPrefix(changed, "ci: ") && !strings.Contains(changed, ": firewall : ") && !strings.Contains(changed, ": jenkins : ") {
-			t.Errorf("changed on the Jenkins machine: %s", changed)
-		}
-	}
-	v = staff(t, l.Manager) // the key of the sessions is a new one, too
-	wantGame(t, v, "Survives the manager", false)
-	play(t, "restore.yml", "--extra-vars", "backup="+saved)
-	t.Logf("from the loss of the manager to a café with its data: %.0f s", time.Since(begin).Seconds())
-
-	for _, m := range []*machine.Machine{l.Manager, l.Worker} {
-		if err := ready(m); err != nil {
-			t.Error(err)
-		}
-	}
-	wantGame(t, v, "Survives the manager", true)
-	if name := backup(t); newest(t, l.Jenkins) != name {
-		t.Errorf("the new manager's backup %s has no copy", name)
-	}
 }
 
 // backup makes a backup and returns its name.

@@ -9,7 +9,7 @@
 //	m.Port(80)                           // 127.0.0.1:23456, the same for the machine's whole life
 //	m.Kill(ctx); m.PowerOn(ctx)          // pull the plug, and put it back
 //	m.Replace(ctx)                       // a new one in its place, with nothing on it
-//	exec.Command("ssh", "manager").Env = site.Env()
+//	site.SSH(ctx, "manager", "uptime")   // as the user debian
 //
 // Addresses stay the same when a machine is stopped and started, as those of a VM do. Everything
 // carries a label by which [Site.Close], the next [Open] of the same name, or `make sweep` removes
@@ -27,6 +27,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -202,6 +203,11 @@ func (s *Site) Address(n byte) netip.Addr {
 	return netip.AddrFrom4(bytes)
 }
 
+// SSH is ssh as somebody runs it who knows the machines by name.
+func (s *Site) SSH(ctx context.Context, arguments ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, s.path("bin", "ssh"), arguments...) // found by this process's PATH otherwise
+}
+
 // Collect writes what every machine has logged to a folder of its own, for whoever looks for the
 // cause of a failure.
 func (s *Site) Collect(ctx context.Context, dir string) error {
@@ -268,7 +274,7 @@ func (s *Site) ensureKey() error {
 	if err := os.MkdirAll(filepath.Join(s.dir, "bin"), 0o700); err != nil {
 		return err
 	}
-	wrapper := fmt.Sprintf("#!/bin/sh\nPATH=${PATH#*:} exec ssh -F '%s' \"$@\"\n", s.path("ssh_config"))
+	wrapper := fmt.Sprintf("#!/bin/sh\nPATH=${PATH#'%s':} exec ssh -F '%s' \"$@\"\n", s.path("bin"), s.path("ssh_config"))
 	if err := os.WriteFile(s.path("bin", "ssh"), []byte(wrapper), 0o755); err != nil {
 		return err
 	}
