@@ -8,10 +8,8 @@ import (
 	"boardcafe/tests/cluster/machine"
 )
 
-// The last file by name, as what goes wrong here leaves no café to the tests that come after.
-
 // The manager's machine is lost with all that was on it. What is on the Jenkins machine, and on the one that
-// Ansible runs on, is enough.
+// Ansible runs on, is enough. In the last file by name: what goes wrong here leaves the other tests no café.
 func TestALostManagerIsReplaced(t *testing.T) {
 	provisioned(t)
 	v := staff(t, l.Manager)
