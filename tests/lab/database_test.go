@@ -57,7 +57,7 @@ func TestABackupIsMadeAndRestored(t *testing.T) {
 func TestTheCopiesOfBackupsStay(t *testing.T) {
 	provisioned(t)
 	saved := backup(t)
-	const knock = `ssh -i /etc/boardcafe/backup/id_ed25519 -o UserKnownHostsFile=/etc/boardcafe/backup/known_hosts -o BatchMode=yes "cafe-backup@$1" "$2" 2>&1 <<< "$3" || true`
+	const knock = `ssh -F /etc/boardcafe/backup/ssh_config keeper "$1" 2>&1 <<< "$2" || true`
 	for command, want := range map[string]string{
 		"cat " + saved:              "not the name of a backup",
 		"rm -f /var/backups/cafe/*": "not the name of a backup",
@@ -66,7 +66,7 @@ func TestTheCopiesOfBackupsStay(t *testing.T) {
 		"cafe-1-none.sql.gz":        "not in gzip format",
 		"":                          "not the name of a backup",
 	} {
-		if got := on(t, l.Manager, knock, l.Jenkins.Address.String(), command, "no backup"); !strings.Contains(got, want) {
+		if got := on(t, l.Manager, knock, command, "no backup"); !strings.Contains(got, want) {
 			t.Errorf("%q: got %q, want %q", command, got, want)
 		}
 	}
