@@ -8,6 +8,8 @@ RELEASE  ?= $(shell git describe --always --dirty --exclude='*' --abbrev=12)
 export REGISTRY RELEASE
 # Binaries need no C: what is built here runs from scratch.
 export CGO_ENABLED := 0
+# The Go of go.mod's toolchain line, downloaded where this one is older. Debian and the golang images say "local".
+export GOTOOLCHAIN := auto
 # The embedded database of `make run` without a C library for regular expressions.
 export GOFLAGS := $(shell go env GOFLAGS 2>/dev/null) -tags=gms_pure_go
 

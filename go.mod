@@ -2,6 +2,9 @@ module boardcafe
 
 go 1.26.0
 
+// The Go that everything is built and tested with. Those before have known faults in code that is called here.
+toolchain go1.26.11
+
 require (
 	github.com/containerd/errdefs v1.0.0
 	github.com/distribution/reference v0.6.0
