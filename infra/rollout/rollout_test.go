@@ -102,7 +102,7 @@ services:
 secrets:
   password: {file: ./password}
 %s`, strings.TrimPrefix(image, "web:"), image, services, more)
-	file, err := stack.Parse(filepath.Join(w.dir, "stack.yml"), []byte(text), "cafe", func(string) (string, bool) { return "", false })
+	file, err := stack.Parse(filepath.Join(w.dir, "stack.yml"), []byte(text), "cafe", stack.Environment{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -9,10 +9,12 @@ import (
 	"os/signal"
 	"os/user"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"boardcafe/infra/rollout"
 	"boardcafe/infra/rollout/command"
+	"boardcafe/infra/rollout/stack"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
@@ -31,7 +33,7 @@ func main() {
 	os.Exit(command.Run(ctx, command.World{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Terminal:  term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
-		Getenv:    os.LookupEnv,
+		Env:       environment(),
 		Connect:   connect,
 		Transport: http.DefaultTransport,
 		User:      whoami(),
@@ -63,4 +65,15 @@ func version() string {
 		}
 	}
 	return info.Main.Version
+}
+
+// environment is the process's own.
+func environment() stack.Environment {
+	env := stack.Environment{}
+	for _, line := range os.Environ() {
+		if name, value, ok := strings.Cut(line, "="); ok && name != "" {
+			env[name] = value
+		}
+	}
+	return env
 }

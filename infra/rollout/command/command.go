@@ -23,7 +23,7 @@ type World struct {
 	Stdout, Stderr io.Writer
 	// Terminal says whether somebody sits there, who can be asked and can see lines redrawn.
 	Terminal bool
-	Getenv   func(string) (string, bool)
+	Env      stack.Environment
 	Connect  func(Target) (*Connection, error)
 	// Transport is the probe's.
 	Transport http.RoundTripper
@@ -115,9 +115,7 @@ func (a *app) connect() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	noColour, _ := a.Getenv("NO_COLOR")
-	terminal, _ := a.Getenv("TERM")
-	sink, err := progress.New(progress.Mode(a.progress), a.Stderr, a.Terminal && terminal != "dumb", noColour == "")
+	sink, err := progress.New(progress.Mode(a.progress), a.Stderr, a.Terminal && a.Env["TERM"] != "dumb", a.Env["NO_COLOR"] == "")
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +123,10 @@ func (a *app) connect() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	where, _ := a.Getenv("BUILD_URL") // Jenkins's
 	return &session{
 		Rollout: &rollout.Rollout{
 			Engine: connection.Engine, Stack: name, Auth: connection.Auth, Transport: a.Transport, Progress: sink,
-			Who: a.User, Where: where, Process: lock.Process(), Alive: lock.Alive,
+			Who: a.User, Where: a.Env["BUILD_URL"] /* Jenkins's */, Process: lock.Process(), Alive: lock.Alive,
 		},
 		sink:   sink,
 		target: connection.Name,
@@ -154,7 +151,7 @@ func (a *app) stackName() (string, error) {
 	if a.stack != "" {
 		return a.stack, stack.CheckName(a.stack)
 	}
-	if name, ok := a.Getenv("ROLLOUT_STACK"); ok && name != "" {
+	if name := a.Env["ROLLOUT_STACK"]; name != "" {
 		return name, stack.CheckName(name)
 	}
 	name, err := stack.NameIn(a.files)

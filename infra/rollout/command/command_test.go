@@ -100,7 +100,7 @@ func (u *user) run(t *testing.T, code int, args ...string) result {
 	}
 	got := command.Run(u.ctx, command.World{
 		Stdin: u.stdin, Stdout: &stdout, Stderr: &stderr, Terminal: u.terminal,
-		Getenv:  func(name string) (string, bool) { value, ok := u.env[name]; return value, ok },
+		Env:     u.env,
 		Connect: u.connect, Transport: http.DefaultTransport, User: "mia@desk", Version: "0123456789ab",
 	}, line)
 	if got != code {

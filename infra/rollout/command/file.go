@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
@@ -27,32 +28,27 @@ func (a *app) load() (*stack.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	lookup, err := a.lookup()
+	env, err := a.environment()
 	if err != nil {
 		return nil, err
 	}
-	return stack.Load(a.files, name, lookup)
+	return stack.Load(a.files, name, env)
 }
 
-// lookup is the environment, and behind it the file of --env-file.
-func (a *app) lookup() (stack.Lookup, error) {
+// environment is that of the process, and behind it the file of --env-file.
+func (a *app) environment() (stack.Environment, error) {
 	if a.envFile == "" {
-		return a.Getenv, nil
+		return a.Env, nil
 	}
-	lines, err := kvfile.Parse(a.envFile, a.Getenv)
+	lines, err := kvfile.Parse(a.envFile, a.Env.Lookup)
 	if err != nil {
 		return nil, fmt.Errorf("--env-file: %w", err)
 	}
-	fromFile := map[string]string{}
+	both := stack.Environment{}
 	for _, line := range lines {
 		name, value, _ := strings.Cut(line, "=")
-		fromFile[name] = value
+		both[name] = value
 	}
-	return func(name string) (string, bool) {
-		if value, ok := a.Getenv(name); ok {
-			return value, true
-		}
-		value, ok := fromFile[name]
-		return value, ok
-	}, nil
+	maps.Copy(both, a.Env)
+	return both, nil
 }

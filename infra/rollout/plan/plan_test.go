@@ -60,7 +60,7 @@ func parse(t *testing.T, text string) *stack.Stack {
 			t.Fatal(err)
 		}
 	}
-	parsed, err := stack.Parse(filepath.Join(dir, "s.yml"), []byte(text), "cafe", func(string) (string, bool) { return "", false })
+	parsed, err := stack.Parse(filepath.Join(dir, "s.yml"), []byte(text), "cafe", stack.Environment{})
 	if err != nil {
 		t.Fatal(err)
 	}

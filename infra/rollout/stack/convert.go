@@ -47,7 +47,7 @@ func (f *File) Stack(versions Versions) (*Stack, error) {
 	}
 	out.Networks = f.networks(namespace)
 	out.Waves = waves(out.Services)
-	out.Warnings = lint(out.Services, f.sources)
+	out.Warnings = append(lint(out.Services, f.sources), f.unset...)
 	return out, nil
 }
 

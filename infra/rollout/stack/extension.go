@@ -28,7 +28,7 @@ type extension struct {
 	err     error
 }
 
-func (all sources) extension(lookup Lookup, path ...string) *extension {
+func (all sources) extension(env Environment, path ...string) *extension {
 	e := &extension{sources: all, path: strings.Join(path, "."), fields: map[string]string{}, nested: map[string]*source{}}
 	for _, s := range all {
 		n := s.node(path...)
@@ -47,7 +47,7 @@ func (all sources) extension(lookup Lookup, path ...string) *extension {
 			delete(e.fields, key)
 			delete(e.nested, key)
 			if value.Kind == yaml.ScalarNode {
-				e.fields[key] = expand(value.Value, lookup)
+				e.fields[key] = expand(value.Value, env)
 			} else {
 				e.nested[key] = s
 			}
@@ -134,8 +134,8 @@ func (e *extension) close() error {
 }
 
 // options reads the x-rollout of a service.
-func (all sources) options(service string, lookup Lookup) (options Options, err error) {
-	e := all.extension(lookup, "services", service, "x-rollout")
+func (all sources) options(service string, env Environment) (options Options, err error) {
+	e := all.extension(env, "services", service, "x-rollout")
 	_, hasTimeout := e.fields["timeout"]
 	options = Options{
 		Job:          e.choice("job", "true"),
@@ -150,13 +150,13 @@ func (all sources) options(service string, lookup Lookup) (options Options, err 
 	if err := e.close(); err != nil || probe == nil {
 		return options, err
 	}
-	options.Probe, err = probe.probe(service, lookup)
+	options.Probe, err = probe.probe(service, env)
 	return options, err
 }
 
 // probe reads the question of a probe.
-func (s *source) probe(service string, lookup Lookup) (*Probe, error) {
-	e := sources{s}.extension(lookup, "services", service, "x-rollout", "probe")
+func (s *source) probe(service string, env Environment) (*Probe, error) {
+	e := sources{s}.extension(env, "services", service, "x-rollout", "probe")
 	p := &Probe{
 		Port:    uint32(e.number("port", 1, highestPort)),
 		Path:    cmp.Or(e.text("path"), "/"),

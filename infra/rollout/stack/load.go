@@ -2,7 +2,6 @@ package stack
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -21,6 +20,8 @@ type File struct {
 	config  *types.Config
 	needs   map[string][]string
 	options map[string]Options
+	// unset are warnings of variables that containers lack, as the environment has no value for them.
+	unset []Warning
 }
 
 var stackName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,30}$`)
@@ -36,29 +37,29 @@ func CheckName(name string) error {
 }
 
 // Load reads the stack files at paths, each merged over those before it as `docker stack deploy` does it.
-func Load(paths []string, name string, lookup Lookup) (*File, error) {
+func Load(paths []string, name string, env Environment) (*File, error) {
 	all, err := openAll(paths)
 	if err != nil {
 		return nil, err
 	}
-	return all.read(name, lookup)
+	return all.read(name, env)
 }
 
 // Parse reads a stack file whose content is known; paths in it are relative to that of the file.
-func Parse(path string, data []byte, name string, lookup Lookup) (*File, error) {
+func Parse(path string, data []byte, name string, env Environment) (*File, error) {
 	source, err := parse(path, data)
 	if err != nil {
 		return nil, err
 	}
-	return sources{source}.read(name, lookup)
+	return sources{source}.read(name, env)
 }
 
-func (all sources) read(name string, lookup Lookup) (_ *File, err error) {
+func (all sources) read(name string, env Environment) (_ *File, err error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
 	for _, s := range all {
-		if err := s.checkVariables(lookup); err != nil {
+		if err := s.checkVariables(env); err != nil {
 			return nil, err
 		}
 	}
@@ -66,20 +67,21 @@ func (all sources) read(name string, lookup Lookup) (_ *File, err error) {
 	if file.needs, err = all.takeDependencies(); err != nil {
 		return nil, err
 	}
-	if err := file.readExtensions(lookup); err != nil {
+	if err := file.readExtensions(env); err != nil {
 		return nil, err
 	}
-	if file.config, err = all.load(lookup); err != nil {
+	if file.config, err = all.load(env); err != nil {
 		return nil, err
 	}
+	file.unset = passEnvironment(file.config, all.dir(), env)
 	if err := file.check(); err != nil {
 		return nil, err
 	}
 	return file, nil
 }
 
-func (f *File) readExtensions(lookup Lookup) error {
-	top := f.sources.extension(lookup, "x-rollout")
+func (f *File) readExtensions(env Environment) error {
+	top := f.sources.extension(env, "x-rollout")
 	if f.release = top.text("release"); printable(f.release) != f.release {
 		top.fail("release", "must be one short line of visible characters")
 	}
@@ -98,7 +100,7 @@ func (f *File) readExtensions(lookup Lookup) error {
 				return err
 			}
 		}
-		options, err := f.sources.options(name, lookup)
+		options, err := f.sources.options(name, env)
 		if err != nil {
 			return err
 		}
@@ -119,14 +121,12 @@ func (s *source) checkMisspelt(path string, value any) error {
 }
 
 // load has docker/cli merge the files. Each is loaded alone first, which tells whose an error is.
-func (all sources) load(lookup Lookup) (*types.Config, error) {
-	dir, err := filepath.Abs(filepath.Dir(all[0].file)) // for the paths in every file, as for docker stack deploy
-	if err != nil {
-		return nil, err
-	}
+func (all sources) load(env Environment) (*types.Config, error) {
+	dir := all.dir()
 	var files []types.ConfigFile
+	var err error
 	for _, s := range all {
-		if s.config, err = s.load(dir, lookup); err != nil {
+		if s.config, err = s.load(dir, env); err != nil {
 			return nil, err
 		}
 		if want := all[0].config.Version; s.config.Version != want {
@@ -134,7 +134,7 @@ func (all sources) load(lookup Lookup) (*types.Config, error) {
 		}
 		files = append(files, types.ConfigFile{Filename: s.file, Config: s.dict})
 	}
-	config, err := runLoader(dir, lookup, files...)
+	config, err := runLoader(dir, env, files...)
 	if err != nil {
 		return nil, all.at("", err.Error())
 	}
@@ -144,21 +144,21 @@ func (all sources) load(lookup Lookup) (*types.Config, error) {
 
 // runLoader runs docker/cli's loader, which trusts its own schema: what that lets through can make it
 // panic, and a wrong file must never look like a bug of the tool.
-func runLoader(dir string, lookup Lookup, files ...types.ConfigFile) (config *types.Config, err error) {
+func runLoader(dir string, env Environment, files ...types.ConfigFile) (config *types.Config, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			config, err = nil, fmt.Errorf("not a stack file: %v", cause)
 		}
 	}()
-	return loader.Load(types.ConfigDetails{WorkingDir: dir, ConfigFiles: files}, func(o *loader.Options) { o.Interpolate.LookupValue = lookup.value })
+	return loader.Load(types.ConfigDetails{WorkingDir: dir, ConfigFiles: files, Environment: env})
 }
 
-func (s *source) load(dir string, lookup Lookup) (*types.Config, error) {
+func (s *source) load(dir string, env Environment) (*types.Config, error) {
 	s.acceptComposeSpec()
 	if err := s.checkNames(); err != nil {
 		return nil, err
 	}
-	config, err := runLoader(dir, lookup, types.ConfigFile{Filename: s.file, Config: s.dict})
+	config, err := runLoader(dir, env, types.ConfigFile{Filename: s.file, Config: s.dict})
 	if err == nil {
 		return config, nil
 	}
@@ -168,7 +168,7 @@ func (s *source) load(dir string, lookup Lookup) (*types.Config, error) {
 	}
 	// The loader says neither where nor, of several parts, in which: they are tried one by one.
 	for _, part := range s.parts() {
-		if _, err := runLoader(dir, lookup, types.ConfigFile{Filename: s.file, Config: part.dict}); err != nil {
+		if _, err := runLoader(dir, env, types.ConfigFile{Filename: s.file, Config: part.dict}); err != nil {
 			return nil, s.locateIn(part.path, err)
 		}
 	}
@@ -191,8 +191,6 @@ func (s *source) parts() []part {
 	}
 	return out
 }
-
-func (l Lookup) value(name string) (string, bool) { return l(name) }
 
 // acceptComposeSpec removes what today's compose files have and the v3 schema refuses, although
 // it means the same: the project's `name`, and published ports in quotes.

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"path/filepath"
 	"slices"
 
 	"github.com/docker/cli/cli/compose/types"
@@ -19,6 +20,15 @@ func openAll(paths []string) (sources, error) {
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// dir is what paths in every file are relative to, as for `docker stack deploy`: the first file's folder.
+func (all sources) dir() string {
+	dir, err := filepath.Abs(filepath.Dir(all[0].file))
+	if err != nil {
+		return filepath.Dir(all[0].file) // the working directory is gone; reading a file says so
+	}
+	return dir
 }
 
 // services are the names of all services.

@@ -27,14 +27,7 @@ func folder(t testing.TB) string {
 	return dir
 }
 
-func environment(values map[string]string) stack.Lookup {
-	return func(name string) (string, bool) {
-		value, ok := values[name]
-		return value, ok
-	}
-}
-
-var testEnvironment = environment(map[string]string{"TAG": "v7", "EMPTY": "", "PORT": "8080"})
+var testEnvironment = stack.Environment{"TAG": "v7", "EMPTY": "", "PORT": "8080"}
 
 func versions() stack.Versions { return stack.Versions{Key: []byte("a key of the swarm")} }
 
