@@ -24,9 +24,11 @@ type FailedError struct {
 	Release, Previous release.Release
 	Cause             error
 	Tasks             []watch.Task // of this run, with their logs
-	Restored          bool
-	RestoreErr        error
-	Running           []watch.Status // what runs, where it was not restored
+	// Restored says that what was there before is there again, and was seen to serve. Empty says that
+	// no service of the stack was, whatever the history has.
+	Restored, Empty bool
+	RestoreErr      error
+	Running         []watch.Status // what runs, where it was not restored
 }
 
 func (e *FailedError) Error() string {

@@ -24,7 +24,7 @@ func (r *run) restore(ctx context.Context) error {
 	for _, operation := range operations {
 		line := operation.Line()
 		r.Progress.Step("restore: " + string(line.Action) + " service " + line.Name)
-		if err := operation.Run(ctx, r.target()); err != nil {
+		if err := r.operate(ctx, operation); err != nil {
 			return err
 		}
 		if line.Action != plan.Remove {
@@ -42,10 +42,26 @@ func (r *run) restore(ctx context.Context) error {
 	if err := r.watcher.Await(limited, restored); err != nil {
 		return err
 	}
-	if r.past.content == nil {
+	if r.past.content == nil || r.empty && r.past.clean() {
 		return nil
 	}
+	if err := r.awaitOthers(limited, restored); err != nil {
+		return err
+	}
 	return r.probe(limited, &r.past.content.Stack, settleRestored)
+}
+
+// untouchedPatience is for services that this run did not change: they serve, or something else ails them.
+const untouchedPatience = 30 * time.Second
+
+// awaitOthers looks at the rest of the release before: it serves again only when all of it does.
+func (r *run) awaitOthers(ctx context.Context, restored []watch.Target) error {
+	others := slices.DeleteFunc(r.targets(&r.past.content.Stack, nil), func(t watch.Target) bool {
+		return slices.ContainsFunc(restored, func(done watch.Target) bool { return done.Service == t.Service })
+	})
+	ctx, cancel := context.WithTimeout(ctx, untouchedPatience)
+	defer cancel()
+	return r.watcher.Await(ctx, others)
 }
 
 // wayBack are the operations of a restore. What was there before this run is right only when

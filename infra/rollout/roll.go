@@ -24,18 +24,21 @@ var ErrInterrupted = errors.New("interrupted")
 // run is one rollout under way.
 type run struct {
 	*Rollout
+	lock    *lock.Lock
 	options Options
 	want    *stack.Stack
 	past    past
 	plan    *plan.Plan
 	release release.Release
 	watcher watch.Watcher
+	// empty says that no service of the stack was there when it began.
+	empty bool
 	// done are the operations that were begun, in their order.
 	done []plan.Operation
 }
 
 // roll leads the swarm from what it is to what is wanted. The lock is held.
-func (r *Rollout) roll(ctx context.Context, want *stack.Stack, now *live.State, options Options) error {
+func (r *Rollout) roll(ctx context.Context, held *lock.Lock, want *stack.Stack, now *live.State, options Options) error {
 	past, err := r.past(ctx)
 	if err != nil {
 		return err
@@ -50,7 +53,7 @@ func (r *Rollout) roll(ctx context.Context, want *stack.Stack, now *live.State, 
 			return err
 		}
 	}
-	current := &run{Rollout: r, options: options, want: want, past: past, plan: made}
+	current := &run{Rollout: r, lock: held, options: options, want: want, past: past, plan: made}
 	return current.start(ctx, now, 0)
 }
 
@@ -60,6 +63,8 @@ func (r *run) start(ctx context.Context, now *live.State, of int) error {
 	if err != nil {
 		return err
 	}
+	r.empty = len(now.Services) == 0
+	r.keepFromStackRemoval(ctx, now)
 	r.watcher = watch.Watcher{Engine: r.Engine, Stack: r.Stack, Known: known, Report: r.Progress.Services}
 	if r.nothingToDo() {
 		return r.checkOnly(ctx)
@@ -172,6 +177,14 @@ func (r *run) do(ctx context.Context, operation plan.Operation) error {
 	line := operation.Line()
 	r.Progress.Step(fmt.Sprintf("%s %s %s", line.Action, line.Kind, line.Name))
 	r.done = append(r.done, operation)
+	return r.operate(ctx, operation)
+}
+
+// operate runs an operation while the lock is sure to be ours.
+func (r *run) operate(ctx context.Context, operation plan.Operation) error {
+	if err := r.lock.Fresh(ctx); err != nil {
+		return err
+	}
 	return operation.Run(ctx, r.target())
 }
 
@@ -230,7 +243,7 @@ func (r *run) prune(ctx context.Context) {
 	for _, operation := range r.plan.Prune {
 		line := operation.Line()
 		r.Progress.Step(fmt.Sprintf("%s %s %s", line.Action, line.Kind, line.Name))
-		if err := operation.Run(ctx, r.target()); err != nil {
+		if err := r.operate(ctx, operation); err != nil {
 			r.Progress.Warn(err.Error())
 		}
 	}
@@ -241,14 +254,14 @@ func (r *run) failed(ctx context.Context, cause error) error {
 	tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.Timeout+time.Minute)
 	defer cancel()
 	switch {
-	case errors.Is(context.Cause(ctx), lock.ErrLost):
+	case errors.Is(cause, lock.ErrLost) || errors.Is(context.Cause(ctx), lock.ErrLost):
 		// Whoever has the lock now changes the stack: not one more write.
 		return &FailedError{Release: r.release, Cause: lock.ErrLost, Running: r.running(tidy)}
 	case errors.Is(cause, ErrInterrupted) || errors.Is(context.Cause(ctx), ErrInterrupted):
 		r.finish(tidy, release.Interrupted, "interrupted")
 		return r.interrupted()
 	}
-	failure := &FailedError{Release: r.release, Previous: r.past.good, Cause: cause, Tasks: r.evidence(tidy, cause)}
+	failure := &FailedError{Release: r.release, Previous: r.past.good, Cause: cause, Tasks: r.evidence(tidy, cause), Empty: r.empty && r.past.clean()}
 	if r.options.NoRollback {
 		r.finish(tidy, release.Broken, cause.Error())
 		failure.Running = r.running(tidy)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"boardcafe/infra/rollout/live"
+	"boardcafe/infra/rollout/lock"
 	"boardcafe/infra/rollout/plan"
 	"boardcafe/infra/rollout/release"
 )
@@ -23,7 +24,7 @@ func (e *NoReleaseError) Error() string {
 // Rollback brings an earlier release back: the one of that number or name, or the one before the
 // present. It is a release like any other, with its own plan and its own entry in the history.
 func (r *Rollout) Rollback(ctx context.Context, to string, options Options) error {
-	return r.locked(ctx, "rollback "+to, options.LockWait, func(ctx context.Context) error {
+	return r.locked(ctx, "rollback "+to, options.LockWait, func(ctx context.Context, held *lock.Lock) error {
 		past, err := r.past(ctx)
 		if err != nil {
 			return err
@@ -53,7 +54,7 @@ func (r *Rollout) Rollback(ctx context.Context, to string, options Options) erro
 				return err
 			}
 		}
-		current := &run{Rollout: r, options: options, want: &content.Stack, past: past, plan: made}
+		current := &run{Rollout: r, lock: held, options: options, want: &content.Stack, past: past, plan: made}
 		return current.start(ctx, now, source.Number)
 	})
 }

@@ -86,22 +86,22 @@ func (r *Rollout) Plan(ctx context.Context, file *stack.File, options Options) (
 
 // Deploy brings the stack of the file into the swarm.
 func (r *Rollout) Deploy(ctx context.Context, file *stack.File, options Options) error {
-	return r.locked(ctx, "deploy", options.LockWait, func(ctx context.Context) error {
+	return r.locked(ctx, "deploy", options.LockWait, func(ctx context.Context, held *lock.Lock) error {
 		want, now, err := r.want(ctx, file, options)
 		if err != nil {
 			return err
 		}
-		return r.roll(ctx, want, now, options)
+		return r.roll(ctx, held, want, now, options)
 	})
 }
 
-// locked runs work under the lock of the stack, in a context that ends when the lock is lost.
-func (r *Rollout) locked(ctx context.Context, what string, wait time.Duration, work func(context.Context) error) error {
+// locked runs do under the lock of the stack, in a context that ends when the lock is lost.
+func (r *Rollout) locked(ctx context.Context, what string, wait time.Duration, do func(context.Context, *lock.Lock) error) error {
 	if err := live.CheckManager(ctx, r.Engine); err != nil {
 		return err
 	}
 	holder := lock.Holder{Who: r.Who, Where: r.Where, Process: r.Process, What: what}
-	held, taken, err := r.locker().Acquire(ctx, holder, wait)
+	work, taken, err := r.locker().Acquire(ctx, holder, wait)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (r *Rollout) locked(ctx context.Context, what string, wait time.Duration, w
 			r.Progress.Warn(fmt.Sprintf("%v; it is free again in %s", err, lock.Lease))
 		}
 	}()
-	return work(held)
+	return do(work, taken)
 }
 
 func (r *Rollout) locker() lock.Locker {

@@ -382,6 +382,63 @@ func TestLockLost(t *testing.T) {
 	})
 }
 
+// What is said to serve again has been looked at.
+func TestARestoreSaysWhatRuns(t *testing.T) {
+	broken := func(t *testing.T, w *world) *rollout.FailedError {
+		t.Helper()
+		w.swarm.Images["web:2"] = swarmtest.Behaviour{Ends: true, Exit: 3}
+		var failed *rollout.FailedError
+		if err := w.deploy("web:2"); !errors.As(err, &failed) {
+			t.Fatalf("got %v, want a release that failed", err)
+		}
+		return failed
+	}
+	t.Run("OKNothingRanBefore", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.must(w.deploy("web:1"))
+			w.swarm.StackRemove("cafe")
+			if failed := broken(t, w); !failed.Restored || !failed.Empty {
+				t.Errorf("restored %t, empty %t, want both", failed.Restored, failed.Empty)
+			}
+			now, err := w.Status(t.Context())
+			w.must(err)
+			if len(now.Services) != 0 {
+				t.Errorf("left: %+v", now.Services)
+			}
+		})
+	})
+	t.Run("OKAllServe", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.must(w.deploy("web:1"))
+			if failed := broken(t, w); !failed.Restored || failed.Empty {
+				t.Errorf("restored %t, empty %t, want restored only", failed.Restored, failed.Empty)
+			}
+		})
+	})
+	t.Run("ErrAnotherServiceIsDown", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.swarm.Images["mysql:8"] = swarmtest.Behaviour{Lives: time.Hour, Exit: 1}
+			w.must(w.deploy("web:1"))
+			w.swarm.Images["mysql:8"] = swarmtest.Behaviour{Pending: "no suitable node"}
+			time.Sleep(2 * time.Hour)
+			failed := broken(t, w)
+			if failed.Restored || !strings.Contains(fmt.Sprint(failed.RestoreErr), "service db: 0 of 1") {
+				t.Errorf("restored %t, %v, want that db does not run", failed.Restored, failed.RestoreErr)
+			}
+		})
+	})
+	t.Run("ErrAnotherServiceIsGone", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.must(w.deploy("web:1"))
+			w.must(w.swarm.ServiceRemove(t.Context(), "cafe_db"))
+			failed := broken(t, w)
+			if failed.Restored || !strings.Contains(fmt.Sprint(failed.RestoreErr), "service db: it does not exist") {
+				t.Errorf("restored %t, %v, want that db does not exist", failed.Restored, failed.RestoreErr)
+			}
+		})
+	})
+}
+
 func TestRollback(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var none *rollout.NoReleaseError
@@ -438,6 +495,51 @@ func TestSecretSet(t *testing.T) {
 		w.must(err)
 		if now.CurrentSecrets("cafe")["token"] != one || !now.HasSecret(two) {
 			t.Errorf("current: %v", now.CurrentSecrets("cafe"))
+		}
+	})
+}
+
+// The database's password must not go with `docker stack rm`: its volume stays.
+func TestSecretsThatWereSetOutliveTheRemovalOfTheStack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		external := "  api:\n    image: api:1\n    secrets: [token]"
+		file := func() *stack.File { return w.file("web:1", external, "  token: {external: true}\n") }
+		set := func(value string) string {
+			name, err := w.SetSecret(t.Context(), "token", []byte(value))
+			w.must(err)
+			return name
+		}
+		first := set("one")
+		w.must(w.Deploy(t.Context(), file(), options))
+		w.swarm.StackRemove("cafe")
+		w.must(w.Deploy(t.Context(), file(), options))
+		if again := set("one"); again != first {
+			t.Errorf("the same value is the version %s, want %s: the key of the names is another", again, first)
+		}
+
+		// As an earlier rollout has left them, until the next deploy.
+		label := func(labels map[string]string) map[string]string {
+			delete(labels, stack.LabelStack)
+			labels[stack.LabelNamespace] = "cafe"
+			return labels
+		}
+		now, err := live.Read(t.Context(), w.swarm, "cafe")
+		w.must(err)
+		for _, secret := range now.Secrets {
+			secret.Spec.Labels = label(secret.Spec.Labels)
+			w.must(w.swarm.SecretUpdate(t.Context(), secret.ID, secret.Version, secret.Spec))
+		}
+		for _, config := range now.Configs {
+			if config.Spec.Name == "rollout.cafe.key" {
+				config.Spec.Labels = label(config.Spec.Labels)
+				w.must(w.swarm.ConfigUpdate(t.Context(), config.ID, config.Version, config.Spec))
+			}
+		}
+		w.must(w.Deploy(t.Context(), file(), options))
+		w.swarm.StackRemove("cafe")
+		w.must(w.Deploy(t.Context(), file(), options))
+		if again := set("one"); again != first {
+			t.Errorf("after the update of its labels it is the version %s, want %s", again, first)
 		}
 	})
 }

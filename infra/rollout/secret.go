@@ -40,14 +40,14 @@ func (r *Rollout) SetSecret(ctx context.Context, key string, value []byte) (vers
 	var known *swarm.Secret
 	for _, secret := range now.Secrets {
 		labels := secret.Spec.Labels
-		if labels[stack.LabelNamespace] == r.Stack && labels[stack.LabelKey] == key {
+		if stack.Owns(r.Stack, labels) && labels[stack.LabelKey] == key {
 			order = max(order, live.SetOrder(labels)+1)
 		}
 		if secret.Spec.Name == name {
 			known = &secret
 		}
 	}
-	labels := map[string]string{stack.LabelNamespace: r.Stack, stack.LabelKey: key, stack.LabelSet: strconv.Itoa(order)}
+	labels := map[string]string{stack.LabelStack: r.Stack, stack.LabelKey: key, stack.LabelSet: strconv.Itoa(order)}
 	if known == nil {
 		_, err := r.Engine.SecretCreate(ctx, swarm.SecretSpec{Annotations: swarm.Annotations{Name: name, Labels: labels}, Data: value})
 		if err != nil {
@@ -57,10 +57,44 @@ func (r *Rollout) SetSecret(ctx context.Context, key string, value []byte) (vers
 	}
 	// An old value is set again: its version exists, and becomes the current one.
 	spec := known.Spec
-	spec.Labels = maps.Clone(spec.Labels)
+	spec.Labels = withoutNamespace(spec.Labels)
 	maps.Copy(spec.Labels, labels)
 	if err := r.Engine.SecretUpdate(ctx, known.ID, known.Version, spec); err != nil {
 		return "", fmt.Errorf("update secret %s: %w", name, err)
 	}
 	return name, nil
+}
+
+// keepFromStackRemoval takes Docker's label off the secrets that were set and off the key of their names,
+// where an earlier rollout has put it: `docker stack rm` takes what has it, and the database's password
+// would be gone while its volume stays.
+func (r *Rollout) keepFromStackRemoval(ctx context.Context, now *live.State) {
+	warn := func(kind, name string, err error) {
+		if err != nil {
+			r.Progress.Warn(fmt.Sprintf("%s %s: docker stack rm would remove it: %v", kind, name, err))
+		}
+	}
+	for _, secret := range now.Secrets {
+		spec := secret.Spec
+		if spec.Labels[stack.LabelNamespace] != r.Stack || live.SetOrder(spec.Labels) == 0 {
+			continue
+		}
+		spec.Labels = withoutNamespace(spec.Labels)
+		spec.Labels[stack.LabelStack] = r.Stack
+		warn("secret", spec.Name, r.Engine.SecretUpdate(ctx, secret.ID, secret.Version, spec))
+	}
+	for _, config := range now.Configs {
+		spec := config.Spec
+		if spec.Name != keyName(r.Stack) || spec.Labels[stack.LabelNamespace] == "" {
+			continue
+		}
+		spec.Labels = keyObject(r.Stack, nil).Labels
+		warn("config", spec.Name, r.Engine.ConfigUpdate(ctx, config.ID, config.Version, spec))
+	}
+}
+
+func withoutNamespace(labels map[string]string) map[string]string {
+	labels = maps.Clone(labels)
+	delete(labels, stack.LabelNamespace)
+	return labels
 }

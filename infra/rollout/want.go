@@ -115,7 +115,7 @@ func (r *Rollout) secretKey(now *live.State) (key []byte, isNew bool) {
 func keyObject(stackName string, key []byte) stack.Object {
 	return stack.Object{
 		Key: "the key that names secrets' versions", Name: keyName(stackName), Data: key,
-		Labels: map[string]string{stack.LabelNamespace: stackName},
+		Labels: map[string]string{stack.LabelStack: stackName},
 	}
 }
 

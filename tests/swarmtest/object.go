@@ -225,3 +225,14 @@ func (s *Swarm) TaskLogs(ctx context.Context, id string, _ container.LogsOptions
 	}
 	return nil, missing("task", id)
 }
+
+// StackRemove does what `docker stack rm` does: all that has Docker's label of the stack goes.
+func (s *Swarm) StackRemove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ofStack := func(labels map[string]string) bool { return labels["com.docker.stack.namespace"] == name }
+	s.services = slices.DeleteFunc(s.services, func(v *service) bool { return ofStack(v.Spec.Labels) })
+	s.configs = slices.DeleteFunc(s.configs, func(c swarm.Config) bool { return ofStack(c.Spec.Labels) })
+	s.secrets = slices.DeleteFunc(s.secrets, func(c swarm.Secret) bool { return ofStack(c.Spec.Labels) })
+	s.networks = slices.DeleteFunc(s.networks, func(n network.Summary) bool { return ofStack(n.Labels) })
+}

@@ -63,6 +63,9 @@ func reportFailed(w io.Writer, e *rollout.FailedError) {
 	}
 	fmt.Fprintln(w)
 	switch {
+	case e.Restored && e.Empty && e.Previous.Number > 0:
+		fmt.Fprintf(w, "Nothing of the stack ran before: what this release created is removed.\n"+
+			"Next: mend it and run: rollout deploy, or bring release %s back with: rollout rollback %d\n", e.Previous, e.Previous.Number)
 	case e.Restored && e.Previous.Number > 0:
 		fmt.Fprintf(w, "Release %s serves again. What a job did, a migration for example, stays done.\nNext: mend it and run: rollout deploy\n", e.Previous)
 	case e.Restored:

@@ -34,7 +34,7 @@ type State struct {
 	Services []swarm.Service // by name; without jobs
 	Jobs     []swarm.Service // left by a rollout that was killed
 	Networks []network.Summary
-	Configs  []swarm.Config // all of the swarm, without their data's meaning
+	Configs  []swarm.Config // all of the swarm
 	Secrets  []swarm.Secret // all of the swarm
 }
 
@@ -130,7 +130,7 @@ func (s *State) CurrentSecrets(name string) map[string]string {
 	for _, secret := range s.Secrets {
 		labels := secret.Spec.Labels
 		key, set := labels[stack.LabelKey], SetOrder(labels)
-		if labels[stack.LabelNamespace] != name || set <= order[key] {
+		if !stack.Owns(name, labels) || set <= order[key] {
 			continue
 		}
 		current[key], order[key] = secret.Spec.Name, set

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -57,9 +59,9 @@ func (e *HeldError) Error() string {
 		e.Stack, e.Holder.Who, e.Holder.What, where, e.Holder.Since.UTC().Format(time.RFC3339), e.Age.Round(time.Second), e.Stack)
 }
 
-// ErrLost is why the work of a holder is stopped that could not renew its lease: another rollout
-// may have the stack now.
-var ErrLost = errors.New("the lock was lost: another rollout may be changing the stack")
+// ErrLost is why the work of a holder is stopped whose lock is gone: another rollout has taken it, or
+// somebody has released it.
+var ErrLost = errors.New("the lock was lost: another rollout has taken it, or somebody has released it")
 
 // Locker takes and releases the lock of a stack.
 type Locker struct {
@@ -88,8 +90,13 @@ type Lock struct {
 	engine Engine
 	id     string
 	spec   swarm.ConfigSpec
+	warn   func(text string)
 	stop   context.CancelFunc
 	done   chan struct{}
+
+	mu      sync.Mutex // one renewal at a time, and over what follows
+	renewed time.Time
+	late    bool // which has been said
 }
 
 // Acquire takes the lock, waiting for it up to wait. The context it returns ends with [ErrLost]
@@ -147,7 +154,7 @@ func (l Locker) create(ctx context.Context, holder Holder) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lock{engine: l.Engine, id: created.ID, spec: spec}, nil
+	return &Lock{engine: l.Engine, id: created.ID, spec: spec, warn: l.Warn, renewed: holder.Since}, nil
 }
 
 // dead tells whether the holder has gone. A clock proves nothing across machines: a lease that has
@@ -228,42 +235,82 @@ func (l *Lock) renew(parent context.Context) context.Context {
 
 // beat keeps the lease until the lock is released (nil) or lost.
 func (l *Lock) beat(ctx context.Context) error {
-	renewed := time.Now()
 	for {
 		if sleep(ctx, Renewal) != nil {
 			return nil
 		}
-		call, cancel := context.WithTimeout(ctx, Renewal)
-		gone, err := l.touch(call)
-		cancel()
+		err := l.touch(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil:
-			renewed = time.Now()
-		case gone, time.Since(renewed) > Lease-2*Renewal:
-			// Not a moment later: from Lease on, others may take it.
-			return ErrLost
+		case errors.Is(err, ErrLost):
+			return err
 		}
 	}
 }
 
-// touch renews the lease once; gone says that the lock is not ours any more.
-func (l *Lock) touch(ctx context.Context) (gone bool, err error) {
+// Fresh returns when the lease is sure to be ours, and [ErrLost] when it is not any more. It must be asked
+// before each write: an engine that is slow, or a process that was stopped for a while, can make a renewal
+// so late that others may take the lock. One that nobody took is renewed, and the work goes on.
+func (l *Lock) Fresh(ctx context.Context) error {
+	for {
+		l.mu.Lock()
+		age := l.age()
+		l.mu.Unlock()
+		if age < Lease-2*Renewal {
+			return nil
+		}
+		err := l.touch(ctx)
+		switch {
+		case err == nil || errors.Is(err, ErrLost):
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		if err := sleep(ctx, poll); err != nil {
+			return err
+		}
+	}
+}
+
+// age is how long ago the lease was renewed, by whichever clock says more: one stands still while the machine
+// sleeps, and the other can be set back.
+func (l *Lock) age() time.Duration {
+	now := time.Now()
+	return max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0)))
+}
+
+// touch renews the lease once. [ErrLost] says that the lock is gone; other errors, that the engine did
+// not answer: then it may still be ours.
+func (l *Lock) touch(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if age := l.age(); age >= Lease && !l.late {
+		l.late = true
+		l.warn(fmt.Sprintf("the lock's lease is %s old and not renewed yet: the engine is slow, or this machine is", age.Round(time.Second)))
+	}
+	ctx, cancel := context.WithTimeout(ctx, Lease) // a slow engine answers late, and that counts
+	defer cancel()
 	configs, err := l.engine.ConfigList(ctx, swarm.ConfigListOptions{Filters: filters.NewArgs(filters.Arg("id", l.id))})
 	if err != nil {
-		return false, err
+		return err
 	}
-	for _, config := range configs {
-		if config.ID != l.id {
-			continue
-		}
-		spec := l.spec
-		spec.Labels = maps.Clone(l.spec.Labels)
-		spec.Labels[labelRenewed] = stamp(time.Now())
-		return false, l.engine.ConfigUpdate(ctx, l.id, config.Version, spec)
+	at := slices.IndexFunc(configs, func(c swarm.Config) bool { return c.ID == l.id })
+	if at < 0 {
+		return ErrLost
 	}
-	return true, ErrLost
+	spec, now := l.spec, time.Now()
+	spec.Labels = maps.Clone(l.spec.Labels)
+	spec.Labels[labelRenewed] = stamp(now)
+	err = l.engine.ConfigUpdate(ctx, l.id, configs[at].Version, spec)
+	switch {
+	case cerrdefs.IsNotFound(err):
+		return ErrLost
+	case err != nil:
+		return err
+	}
+	l.renewed, l.late = now, false
+	return nil
 }
 
 // Release gives the lock back.

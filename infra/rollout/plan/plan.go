@@ -192,7 +192,7 @@ func (p *Plan) prune(want *stack.Stack, now *live.State, options Options) {
 		needed[current] = true
 	}
 	ours := func(labels map[string]string) bool {
-		return labels[stack.LabelNamespace] == want.Name && labels[stack.LabelKey] != ""
+		return stack.Owns(want.Name, labels) && labels[stack.LabelKey] != ""
 	}
 	for _, config := range now.Configs {
 		if ours(config.Spec.Labels) && !needed[config.Spec.Name] {

@@ -78,7 +78,6 @@ type Engine interface {
 // Labels of a release. Swarm allows a config's labels to change, its data never: the content of a
 // release is written once.
 const (
-	labelStack   = "rollout.stack"
 	labelNumber  = "rollout.release"
 	labelName    = "rollout.name"
 	labelStatus  = "rollout.status"
@@ -101,7 +100,7 @@ type History struct {
 // List returns the releases, newest first.
 func (h History) List(ctx context.Context) ([]Release, error) {
 	configs, err := h.Engine.ConfigList(ctx, swarm.ConfigListOptions{
-		Filters: filters.NewArgs(filters.Arg("label", labelStack+"="+h.Stack), filters.Arg("label", labelNumber)),
+		Filters: filters.NewArgs(filters.Arg("label", stack.LabelStack+"="+h.Stack), filters.Arg("label", labelNumber)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list releases: %w", err)
@@ -260,7 +259,7 @@ func (h History) name(number int) string { return fmt.Sprintf("rollout.%s.r%d", 
 
 func (h History) labels(r Release) map[string]string {
 	labels := map[string]string{
-		labelStack: h.Stack, labelNumber: strconv.Itoa(r.Number), labelStatus: string(r.Status), labelBy: r.By,
+		stack.LabelStack: h.Stack, labelNumber: strconv.Itoa(r.Number), labelStatus: string(r.Status), labelBy: r.By,
 		labelStarted: r.Started.UTC().Format(time.RFC3339),
 	}
 	for name, value := range map[string]string{labelName: r.Name, labelReason: r.Reason} {

@@ -95,11 +95,19 @@ type Warning struct {
 const (
 	LabelNamespace = "com.docker.stack.namespace"
 	LabelImage     = "com.docker.stack.image"
+	// LabelStack says whose an object is that `docker stack rm` must leave, as it takes all that has
+	// Docker's own label: the releases, and the secrets that were set by hand.
+	LabelStack = "rollout.stack"
 	// LabelKey holds a config's or secret's key in the file, LabelSet the order in which the
 	// versions of an external secret were set.
 	LabelKey = "rollout.key"
 	LabelSet = "rollout.set"
 )
+
+// Owns tells by its labels whether an object belongs to the stack of that name.
+func Owns(name string, labels map[string]string) bool {
+	return labels[LabelStack] == name || labels[LabelNamespace] == name
+}
 
 // Service returns the service of that name.
 func (s *Stack) Service(name string) (Service, bool) {

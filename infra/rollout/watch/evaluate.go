@@ -39,6 +39,9 @@ type observation struct {
 
 // judge tells how far the service is, and whether it has failed.
 func (o observation) judge() (Status, *Failure) {
+	if o.service.ID == "" {
+		return o.missing()
+	}
 	status := o.count()
 	failed := o.failedTasks()
 	state := swarm.UpdateState("")
@@ -67,6 +70,12 @@ func (o observation) judge() (Status, *Failure) {
 		status.Detail = Describe(failed[0], status.Service, o.nodes).String()
 	}
 	return status, nil
+}
+
+// missing is a service that somebody has removed.
+func (o observation) missing() (Status, *Failure) {
+	failure := &Failure{Service: o.target.Name, Reason: "it does not exist"}
+	return Status{Service: o.target.Name, State: "missing", Want: 1}, failure
 }
 
 func (o observation) updating() bool {
