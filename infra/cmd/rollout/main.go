@@ -25,11 +25,17 @@ func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(interrupts, syscall.SIGHUP) // the terminal or the ssh session is gone
+	}
 	go func() {
 		<-interrupts
 		signal.Stop(interrupts) // the second one ends the process: the lease runs out by itself
 		cancel(rollout.ErrInterrupted)
 	}()
+	// A reader who has seen enough, `| head`, ends the output and not the release: once SIGPIPE is asked for,
+	// a write returns an error instead.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(command.Run(ctx, command.World{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Terminal:  term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),

@@ -55,11 +55,14 @@ type flags struct {
 type app struct {
 	World
 	flags
+	out *output // World.Stdout
 }
 
 // New returns the command line.
 func New(world World) *cobra.Command {
-	a := &app{World: world}
+	out := &output{w: world.Stdout}
+	world.Stdout = out
+	a := &app{World: world, out: out}
 	root := &cobra.Command{
 		Use:   "rollout",
 		Short: "Deploy a stack to a swarm: shows its plan, drops no request, takes a bad release back",

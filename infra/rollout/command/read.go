@@ -32,6 +32,9 @@ func reading[T any](a *app, cmd *cobra.Command, q question[T], watchable bool) *
 				if err := a.print(asJSON, answer, func(w io.Writer) error { return q.text(w, s, answer) }); err != nil || !watching {
 					return err
 				}
+				if a.out.gone() {
+					return nil // nobody watches
+				}
 				select {
 				case <-ctx.Done():
 					return nil

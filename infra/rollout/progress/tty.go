@@ -52,7 +52,7 @@ func (t *tty) Services(statuses []watch.Status) {
 		if !ok {
 			l = &line{began: time.Now()}
 			t.lines[status.Service] = l
-			l.bar = t.add(status.Service)
+			t.add(l)
 		}
 		l.status = status
 		switch {
@@ -66,12 +66,17 @@ func (t *tty) Services(statuses []watch.Status) {
 
 // add puts a line for the service on the screen. The bar never completes by itself: a service that
 // runs may fail a moment later.
-func (t *tty) add(service string) *mpb.Bar {
-	return t.pool.New(0, mpb.NopStyle(), mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
+//
+// There is none where the terminal is gone: then nothing is drawn, and the release goes on.
+func (t *tty) add(l *line) {
+	bar, err := t.pool.Add(0, mpb.NopStyle().Build(), mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		return t.draw(t.lines[service])
+		return t.draw(l)
 	})))
+	if err == nil {
+		l.bar = bar
+	}
 }
 
 func (t *tty) draw(l *line) string {
@@ -106,7 +111,9 @@ func (t *tty) Close() {
 	t.mu.Lock()
 	bars := make([]*mpb.Bar, 0, len(t.lines))
 	for _, l := range t.lines {
-		bars = append(bars, l.bar)
+		if l.bar != nil {
+			bars = append(bars, l.bar)
+		}
 	}
 	t.mu.Unlock() // the last drawing takes it too
 	for _, bar := range bars {
