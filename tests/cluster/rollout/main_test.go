@@ -100,4 +100,5 @@ func TestRollout(t *testing.T) {
 	t.Run("someone else scales a service meanwhile", scaledMeanwhile)
 	t.Run("manager reached over ssh", overSSH)
 	t.Run("the broken release with docker stack deploy", stackDeploy)
+	t.Run("the stack removed with docker stack rm", stackRemoved)
 }
