@@ -12,9 +12,9 @@ import (
 	"strings"
 	"syscall"
 
-	"boardcafe/infra/rollout"
 	"boardcafe/infra/rollout/command"
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/deploy"
+	"boardcafe/infra/rollout/stackfile"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
@@ -31,7 +31,7 @@ func main() {
 	go func() {
 		<-interrupts
 		signal.Stop(interrupts) // the second one ends the process: the lease runs out by itself
-		cancel(rollout.ErrInterrupted)
+		cancel(deploy.ErrInterrupted)
 	}()
 	// A reader who has seen enough, `| head`, ends the output and not the release: once SIGPIPE is asked for,
 	// a write returns an error instead.
@@ -74,8 +74,8 @@ func version() string {
 }
 
 // environment is the process's own.
-func environment() stack.Environment {
-	env := stack.Environment{}
+func environment() stackfile.Environment {
+	env := stackfile.Environment{}
 	for _, line := range os.Environ() {
 		if name, value, ok := strings.Cut(line, "="); ok && name != "" {
 			env[name] = value

@@ -9,10 +9,11 @@ import (
 	"net/http"
 	"os"
 
-	"boardcafe/infra/rollout"
+	"boardcafe/infra/rollout/deploy"
 	"boardcafe/infra/rollout/lock"
+	"boardcafe/infra/rollout/model"
 	"boardcafe/infra/rollout/progress"
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/stackfile"
 
 	"github.com/spf13/cobra"
 )
@@ -23,7 +24,7 @@ type World struct {
 	Stdout, Stderr io.Writer
 	// Terminal says whether somebody sits there, who can be asked and can see lines redrawn.
 	Terminal bool
-	Env      stack.Environment
+	Env      stackfile.Environment
 	Connect  func(Target) (*Connection, error)
 	// Transport is the probe's.
 	Transport http.RoundTripper
@@ -33,7 +34,7 @@ type World struct {
 
 // Connection is a swarm that commands talk to.
 type Connection struct {
-	Engine rollout.Engine
+	Engine deploy.Engine
 	Auth   func(image string) string
 	Name   string // of the engine, for people
 	Close  func() error
@@ -107,7 +108,7 @@ func Run(ctx context.Context, world World, args []string) int {
 
 // session is a command's connection, its progress, and the rollout over both.
 type session struct {
-	*rollout.Rollout
+	*deploy.Rollout
 	sink   progress.Sink
 	target string
 	close  func()
@@ -127,7 +128,7 @@ func (a *app) connect() (*session, error) {
 		return nil, err
 	}
 	return &session{
-		Rollout: &rollout.Rollout{
+		Rollout: &deploy.Rollout{
 			Engine: connection.Engine, Stack: name, Auth: connection.Auth, Transport: a.Transport, Progress: sink,
 			Who: a.User, Where: a.Env["BUILD_URL"] /* Jenkins's */, Process: lock.Process(), Alive: lock.Alive,
 		},
@@ -152,12 +153,12 @@ func (a *app) connected(work func(*session) error) error {
 
 func (a *app) stackName() (string, error) {
 	if a.stack != "" {
-		return a.stack, stack.CheckName(a.stack)
+		return a.stack, model.CheckStackName(a.stack)
 	}
 	if name := a.Env["ROLLOUT_STACK"]; name != "" {
-		return name, stack.CheckName(name)
+		return name, model.CheckStackName(name)
 	}
-	name, err := stack.NameIn(a.files)
+	name, err := stackfile.NameIn(a.files)
 	if missing := errors.Is(err, os.ErrNotExist); missing && len(a.files) == 1 || err == nil && name == "" {
 		return "", fmt.Errorf("which stack? say --stack NAME, set ROLLOUT_STACK, or write x-rollout: stack: NAME into %s", a.files[0])
 	}

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"boardcafe/infra/rollout"
 	"boardcafe/infra/rollout/command"
+	"boardcafe/infra/rollout/deploy"
 
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/client"
@@ -334,7 +334,7 @@ func TestAReleaseComesGoesBackAndIsRemembered(t *testing.T) {
 			t.Errorf("got %+v", releases)
 		}
 		u.run(t, 0, "status").out("Stack cafe on the-engine: release r2 (two) deployed", "2/2 running")
-		var now rollout.Status
+		var now deploy.Status
 		u.run(t, 0, "status", "--json").json(&now)
 		if now.Release.Number != 2 || len(now.Services) != 1 || now.Services[0].Done != 2 || now.Lock != nil {
 			t.Errorf("got %+v", now)
@@ -414,7 +414,7 @@ func TestAnInterruptedDeploySaysHowFarItCame(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	u.ctx = ctx
 	t.Run("ErrInterrupted/half way", func(t *testing.T) {
-		time.AfterFunc(time.Second, func() { cancel(rollout.ErrInterrupted) })
+		time.AfterFunc(time.Second, func() { cancel(deploy.ErrInterrupted) })
 		u.run(t, 130, "deploy", "--probe", site(t, "other")).
 			err("release r1 (one) was interrupted; the lock is released", "begun or done: create service app")
 	})

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"boardcafe/infra/rollout"
+	"boardcafe/infra/rollout/deploy"
 	"boardcafe/infra/rollout/plan"
 
 	"github.com/spf13/cobra"
 )
 
 func (a *app) deployCommand() *cobra.Command {
-	var options rollout.Options
+	var options deploy.Options
 	var yes, showEnv bool
 	cmd := &cobra.Command{
 		Use:   "deploy",
@@ -50,7 +50,7 @@ again; 4 when it failed and does not; 5 when another rollout holds the lock; 130
 }
 
 // runFlags are those of deploy and rollback.
-func runFlags(cmd *cobra.Command, options *rollout.Options, yes, showEnv *bool) {
+func runFlags(cmd *cobra.Command, options *deploy.Options, yes, showEnv *bool) {
 	f := cmd.Flags()
 	f.BoolVar(&options.Prune, "prune", false, "remove services and networks that the release does not have")
 	f.StringArrayVar(&options.Probes, "probe", nil, "address to probe instead of the machines' own (repeatable)")
@@ -64,7 +64,7 @@ func runFlags(cmd *cobra.Command, options *rollout.Options, yes, showEnv *bool) 
 }
 
 // checkRun finds what no release could be run with.
-func checkRun(options *rollout.Options) error {
+func checkRun(options *deploy.Options) error {
 	switch {
 	case options.Settle < 0:
 		return fmt.Errorf("--settle %s: must not be negative", options.Settle)
@@ -86,12 +86,12 @@ func showEnvFlag(cmd *cobra.Command, showEnv *bool) {
 }
 
 // involve lets people see the plan, and agree to what it removes or replaces.
-func (a *app) involve(s *session, options *rollout.Options, yes, showEnv bool) {
+func (a *app) involve(s *session, options *deploy.Options, yes, showEnv bool) {
 	options.Show = func(made *plan.Plan) { made.Text(a.Stdout, plan.View{Target: s.target, ShowEnv: showEnv}) }
 	options.Confirm = a.confirm(yes, s.Stack)
 }
 
-func resolveFlag(cmd *cobra.Command, options *rollout.Options) {
+func resolveFlag(cmd *cobra.Command, options *deploy.Options) {
 	options.Resolve = true
 	cmd.Flags().BoolVar(&options.Resolve, "resolve", true, "pin images to their digests; --resolve=false where there is no registry")
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"boardcafe/infra/rollout"
+	"boardcafe/infra/rollout/deploy"
 	"boardcafe/infra/rollout/lock"
 )
 
@@ -24,8 +24,8 @@ var errChanges = errors.New("there are changes")
 
 // exitCode is the one place where an error becomes an exit code.
 func exitCode(ctx context.Context, err error) int {
-	var failed *rollout.FailedError
-	var interrupted *rollout.InterruptedError
+	var failed *deploy.FailedError
+	var interrupted *deploy.InterruptedError
 	var held *lock.HeldError
 	switch {
 	case err == nil:
@@ -40,7 +40,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitNotRestored
 	case errors.As(err, &held):
 		return exitLocked
-	case errors.Is(context.Cause(ctx), rollout.ErrInterrupted):
+	case errors.Is(context.Cause(ctx), deploy.ErrInterrupted):
 		return exitInterrupted
 	}
 	return exitNotStarted

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/stackfile"
 
 	"github.com/docker/cli/pkg/kvfile"
 	"github.com/spf13/cobra"
@@ -18,7 +18,7 @@ func (a *app) fileFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.envFile, "env-file", "", "variables for the stack files, NAME=value a line; the environment has precedence")
 }
 
-func (a *app) load() (*stack.File, error) {
+func (a *app) load() (*stackfile.File, error) {
 	for _, file := range a.files {
 		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("%s: no such file; name the stack file with --file", file)
@@ -32,11 +32,11 @@ func (a *app) load() (*stack.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stack.Load(a.files, name, env)
+	return stackfile.Load(a.files, name, env)
 }
 
 // environment is that of the process, and behind it the file of --env-file.
-func (a *app) environment() (stack.Environment, error) {
+func (a *app) environment() (stackfile.Environment, error) {
 	if a.envFile == "" {
 		return a.Env, nil
 	}
@@ -44,7 +44,7 @@ func (a *app) environment() (stack.Environment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--env-file: %w", err)
 	}
-	both := stack.Environment{}
+	both := stackfile.Environment{}
 	for _, line := range lines {
 		name, value, _ := strings.Cut(line, "=")
 		both[name] = value

@@ -1,14 +1,14 @@
 package command
 
 import (
-	"boardcafe/infra/rollout"
+	"boardcafe/infra/rollout/deploy"
 	"boardcafe/infra/rollout/plan"
 
 	"github.com/spf13/cobra"
 )
 
 func (a *app) planCommand() *cobra.Command {
-	var options rollout.Options
+	var options deploy.Options
 	var asJSON, showEnv bool
 	cmd := &cobra.Command{
 		Use:   "plan",

@@ -9,15 +9,15 @@ import (
 	"strings"
 	"time"
 
-	"boardcafe/infra/rollout"
-	"boardcafe/infra/rollout/release"
+	"boardcafe/infra/rollout/deploy"
+	"boardcafe/infra/rollout/history"
 	"boardcafe/infra/rollout/watch"
 )
 
 // report tells people what an error means for them: what happened, what serves now, what to do.
 func report(w io.Writer, err error, code int) {
-	var failed *rollout.FailedError
-	var interrupted *rollout.InterruptedError
+	var failed *deploy.FailedError
+	var interrupted *deploy.InterruptedError
 	switch {
 	case code == exitDone, code == exitChanges:
 	case errors.As(err, &failed):
@@ -50,7 +50,7 @@ func reportJSON(w io.Writer, err error, code int) {
 // line is an error in one line: engines and ssh answer in several.
 func line(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-func reportFailed(w io.Writer, e *rollout.FailedError) {
+func reportFailed(w io.Writer, e *deploy.FailedError) {
 	fmt.Fprintf(w, "\nrollout: %v\n", e)
 	for _, task := range e.Tasks {
 		if task.ID == "" {
@@ -75,7 +75,7 @@ func reportFailed(w io.Writer, e *rollout.FailedError) {
 	}
 }
 
-func reportNotRestored(w io.Writer, e *rollout.FailedError) {
+func reportNotRestored(w io.Writer, e *deploy.FailedError) {
 	if e.RestoreErr != nil {
 		fmt.Fprintf(w, "The release before could not be restored: %v\n", e.RestoreErr)
 	} else {
@@ -83,14 +83,14 @@ func reportNotRestored(w io.Writer, e *rollout.FailedError) {
 	}
 	fmt.Fprintln(w, "What runs now:")
 	table(w, e.Running)
-	if e.Previous.Status == release.Deployed {
+	if e.Previous.Status == history.Deployed {
 		fmt.Fprintf(w, "Next: rollout rollback %d, or mend it and run: rollout deploy\n", e.Previous.Number)
 		return
 	}
 	fmt.Fprintln(w, "Next: rollout status")
 }
 
-func reportInterrupted(w io.Writer, e *rollout.InterruptedError) {
+func reportInterrupted(w io.Writer, e *deploy.InterruptedError) {
 	fmt.Fprintf(w, "\nrollout: %v; the lock is released\n", e)
 	for _, text := range e.Applied {
 		fmt.Fprintf(w, "  begun or done: %s\n", text)

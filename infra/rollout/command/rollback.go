@@ -3,13 +3,13 @@ package command
 import (
 	"strings"
 
-	"boardcafe/infra/rollout"
+	"boardcafe/infra/rollout/deploy"
 
 	"github.com/spf13/cobra"
 )
 
 func (a *app) rollbackCommand() *cobra.Command {
-	var options rollout.Options
+	var options deploy.Options
 	var yes, showEnv bool
 	cmd := &cobra.Command{
 		Use:   "rollback [RELEASE]",

@@ -6,7 +6,7 @@ import (
 	"io"
 	"time"
 
-	"boardcafe/infra/rollout"
+	"boardcafe/infra/rollout/deploy"
 
 	"github.com/spf13/cobra"
 )
@@ -18,12 +18,12 @@ func (a *app) statusCommand() *cobra.Command {
 		Example: `  rollout status
   rollout status --watch
   rollout status --json | jq '.services[] | select(.settled | not)'`,
-	}, question[*rollout.Status]{status, statusText}, true)
+	}, question[*deploy.Status]{status, statusText}, true)
 }
 
-func status(ctx context.Context, s *session) (*rollout.Status, error) { return s.Status(ctx) }
+func status(ctx context.Context, s *session) (*deploy.Status, error) { return s.Status(ctx) }
 
-func statusText(w io.Writer, s *session, now *rollout.Status) error {
+func statusText(w io.Writer, s *session, now *deploy.Status) error {
 	release := "no release yet"
 	if now.Release != nil {
 		release = fmt.Sprintf("release %s %s", now.Release, now.Release.Status)

@@ -9,16 +9,12 @@ import (
 	"strconv"
 	"strings"
 
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/model"
 
-	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/api/types/system"
 )
-
-// LabelJob marks the service of a job; a job that outlived its rollout is found by it.
-const LabelJob = "rollout.job"
 
 // Engine is the part of the Docker API that reads a swarm.
 type Engine interface {
@@ -47,13 +43,13 @@ func Read(ctx context.Context, engine Engine, name string) (*State, error) {
 		return nil, err
 	}
 	state := &State{}
-	services, err := engine.ServiceList(ctx, swarm.ServiceListOptions{Filters: OfStack(name), Status: true})
+	services, err := engine.ServiceList(ctx, swarm.ServiceListOptions{Filters: model.OfStack(name), Status: true})
 	if err != nil {
 		return nil, fmt.Errorf("list services: %w", err)
 	}
 	slices.SortFunc(services, func(a, b swarm.Service) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
 	for _, service := range services {
-		if service.Spec.Labels[LabelJob] != "" {
+		if service.Spec.Labels[model.LabelJob] != "" {
 			state.Jobs = append(state.Jobs, service)
 			continue
 		}
@@ -81,11 +77,6 @@ func CheckManager(ctx context.Context, engine Engine) error {
 		return ErrNotManager
 	}
 	return nil
-}
-
-// OfStack selects what carries Docker's label of that stack.
-func OfStack(name string) filters.Args {
-	return filters.NewArgs(filters.Arg("label", stack.LabelNamespace+"="+name))
 }
 
 // Service finds a service by its full name.
@@ -129,8 +120,8 @@ func (s *State) CurrentSecrets(name string) map[string]string {
 	current, order := map[string]string{}, map[string]int{}
 	for _, secret := range s.Secrets {
 		labels := secret.Spec.Labels
-		key, set := labels[stack.LabelKey], SetOrder(labels)
-		if !stack.Owns(name, labels) || set <= order[key] {
+		key, set := labels[model.LabelKey], SetOrder(labels)
+		if !model.Owns(name, labels) || set <= order[key] {
 			continue
 		}
 		current[key], order[key] = secret.Spec.Name, set
@@ -141,6 +132,6 @@ func (s *State) CurrentSecrets(name string) map[string]string {
 // SetOrder is the place of a secret's version among those that were set; 0 for one from a file.
 // It is a count and not a time: those who set secrets do not share a clock.
 func SetOrder(labels map[string]string) int {
-	order, _ := strconv.Atoi(labels[stack.LabelSet])
+	order, _ := strconv.Atoi(labels[model.LabelSet])
 	return order
 }

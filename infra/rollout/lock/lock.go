@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"boardcafe/infra/rollout/model"
+
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
@@ -75,16 +77,6 @@ type Locker struct {
 	Waiting func(Holder)
 }
 
-const (
-	labelLock    = "rollout.lock"
-	labelWho     = "rollout.who"
-	labelProcess = "rollout.process"
-	labelWhat    = "rollout.what"
-	labelWhere   = "rollout.where"
-	labelSince   = "rollout.since"
-	labelRenewed = "rollout.renewed"
-)
-
 // Lock is a lock that is held.
 type Lock struct {
 	engine Engine
@@ -144,9 +136,9 @@ func (l Locker) Acquire(ctx context.Context, holder Holder, wait time.Duration) 
 
 func (l Locker) create(ctx context.Context, holder Holder) (*Lock, error) {
 	spec := swarm.ConfigSpec{
-		Annotations: swarm.Annotations{Name: "rollout." + l.Stack + ".lock", Labels: map[string]string{
-			labelLock: l.Stack, labelWho: holder.Who, labelProcess: holder.Process, labelWhat: holder.What,
-			labelWhere: holder.Where, labelSince: stamp(holder.Since), labelRenewed: stamp(holder.Since),
+		Annotations: swarm.Annotations{Name: model.LockName(l.Stack), Labels: map[string]string{
+			model.LabelLock: l.Stack, model.LabelLockWho: holder.Who, model.LabelLockProcess: holder.Process, model.LabelLockWhat: holder.What,
+			model.LabelLockWhere: holder.Where, model.LabelLockSince: stamp(holder.Since), model.LabelLockRenewed: stamp(holder.Since),
 		}},
 		Data: []byte("The labels say who holds this lock. Release it with: rollout lock release\n"),
 	}
@@ -202,7 +194,7 @@ func (l Locker) Break(ctx context.Context) (Holder, bool, error) {
 }
 
 func (l Locker) current(ctx context.Context) (swarm.Config, bool, error) {
-	configs, err := l.Engine.ConfigList(ctx, swarm.ConfigListOptions{Filters: filters.NewArgs(filters.Arg("label", labelLock+"="+l.Stack))})
+	configs, err := l.Engine.ConfigList(ctx, swarm.ConfigListOptions{Filters: filters.NewArgs(filters.Arg("label", model.LabelLock+"="+l.Stack))})
 	if err != nil {
 		return swarm.Config{}, false, fmt.Errorf("read the lock of %s: %w", l.Stack, err)
 	}
@@ -214,9 +206,9 @@ func (l Locker) current(ctx context.Context) (swarm.Config, bool, error) {
 
 func read(config swarm.Config) Holder {
 	labels := config.Spec.Labels
-	holder := Holder{Who: labels[labelWho], Process: labels[labelProcess], What: labels[labelWhat], Where: labels[labelWhere]}
-	holder.Since, _ = time.Parse(time.RFC3339Nano, labels[labelSince])
-	holder.Renewed, _ = time.Parse(time.RFC3339Nano, labels[labelRenewed])
+	holder := Holder{Who: labels[model.LabelLockWho], Process: labels[model.LabelLockProcess], What: labels[model.LabelLockWhat], Where: labels[model.LabelLockWhere]}
+	holder.Since, _ = time.Parse(time.RFC3339Nano, labels[model.LabelLockSince])
+	holder.Renewed, _ = time.Parse(time.RFC3339Nano, labels[model.LabelLockRenewed])
 	return holder
 }
 
@@ -301,7 +293,7 @@ func (l *Lock) touch(ctx context.Context) error {
 	}
 	spec, now := l.spec, time.Now()
 	spec.Labels = maps.Clone(l.spec.Labels)
-	spec.Labels[labelRenewed] = stamp(now)
+	spec.Labels[model.LabelLockRenewed] = stamp(now)
 	err = l.engine.ConfigUpdate(ctx, l.id, configs[at].Version, spec)
 	switch {
 	case cerrdefs.IsNotFound(err):

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"boardcafe/infra/rollout/lock"
-	"boardcafe/tests/swarmtest"
+	"boardcafe/infra/rollout/swarmtest"
 )
 
 func TestOneAtATime(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// bind fills the identifiers of networks, configs and secrets into a spec that has their names, as
-// Swarm keeps them.
+// bind returns a spec that refers to networks, configs and secrets by identifier, as Swarm wants it, where the
+// given one has names.
 func bind(ctx context.Context, engine Engine, spec swarm.ServiceSpec) (swarm.ServiceSpec, error) {
 	var err error
 	if spec.TaskTemplate.Networks, err = bindNetworks(ctx, engine, spec.TaskTemplate.Networks); err != nil {
@@ -30,9 +30,11 @@ func bind(ctx context.Context, engine Engine, spec swarm.ServiceSpec) (swarm.Ser
 	return spec, nil
 }
 
-// bindNetworks leaves a name that the swarm does not know: machines have networks of their own, such
-// as host, which the engine resolves.
-func bindNetworks(ctx context.Context, engine Engine, networks []swarm.NetworkAttachmentConfig) ([]swarm.NetworkAttachmentConfig, error) {
+// bindNetworks leaves a name that the swarm does not know. It is a network of the machines, such as host, which
+// the engine resolves.
+func bindNetworks(
+	ctx context.Context, engine Engine, networks []swarm.NetworkAttachmentConfig,
+) ([]swarm.NetworkAttachmentConfig, error) {
 	if len(networks) == 0 {
 		return networks, nil
 	}
@@ -55,7 +57,9 @@ func bindNetworks(ctx context.Context, engine Engine, networks []swarm.NetworkAt
 	return bound, nil
 }
 
-func bindConfigs(ctx context.Context, engine Engine, refs []*swarm.ConfigReference) ([]*swarm.ConfigReference, error) {
+func bindConfigs(
+	ctx context.Context, engine Engine, refs []*swarm.ConfigReference,
+) ([]*swarm.ConfigReference, error) {
 	if len(refs) == 0 {
 		return refs, nil
 	}
@@ -78,7 +82,9 @@ func bindConfigs(ctx context.Context, engine Engine, refs []*swarm.ConfigReferen
 	return bound, nil
 }
 
-func bindSecrets(ctx context.Context, engine Engine, refs []*swarm.SecretReference) ([]*swarm.SecretReference, error) {
+func bindSecrets(
+	ctx context.Context, engine Engine, refs []*swarm.SecretReference,
+) ([]*swarm.SecretReference, error) {
 	if len(refs) == 0 {
 		return refs, nil
 	}

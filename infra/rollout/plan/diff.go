@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/model"
 
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/go-units"
@@ -27,8 +27,8 @@ type Change struct {
 // Effect is what a change does to the tasks that run.
 type Effect string
 
-// The effects. Swarm restarts a task when its template or endpoint differs, and for a constraint
-// only where the task's machine no longer fits (swarmkit, orchestrator/task.go).
+// The effects. Swarm restarts a task when its template or endpoint differs. For a constraint it restarts only
+// tasks whose machine no longer fits (swarmkit, orchestrator/task.go).
 const (
 	InPlace  Effect = "in place"
 	Restarts Effect = "restarts"
@@ -70,13 +70,13 @@ func stronger(a, b Effect) Effect {
 	return order[max(slices.Index(order, a), slices.Index(order, b))]
 }
 
-// ignored are fields that say the same as another one, or that only the swarm knows.
+// ignored tells whether a field says the same as another one, or is known to the swarm only.
 func ignored(path string) bool {
-	return path == "Labels["+stack.LabelImage+"]" ||
+	return path == "Labels["+model.LabelImage+"]" ||
 		strings.HasSuffix(path, ".SecretID") || strings.HasSuffix(path, ".ConfigID")
 }
 
-// defaults are what Swarm fills in, or means, where a file says nothing.
+// defaults are what Swarm does where a file says nothing. Some of them it writes into the spec.
 var defaults = map[string]string{
 	"EndpointSpec.Ports[].Protocol":                  "tcp",
 	"EndpointSpec.Ports[].PublishMode":               "ingress",
@@ -84,7 +84,7 @@ var defaults = map[string]string{
 	"TaskTemplate.Runtime":                           "container",
 	"TaskTemplate.ForceUpdate":                       "0",
 	"TaskTemplate.ContainerSpec.Isolation":           "default",
-	"TaskTemplate.ContainerSpec.StopGracePeriod":     "10s",
+	"TaskTemplate.ContainerSpec.StopGracePeriod":     model.DefaultGrace.String(),
 	"TaskTemplate.RestartPolicy.Condition":           "any",
 	"TaskTemplate.RestartPolicy.Delay":               "5s",
 	"TaskTemplate.RestartPolicy.MaxAttempts":         "0",
@@ -92,12 +92,12 @@ var defaults = map[string]string{
 	"Mode.Replicated.Replicas":                       "1",
 	"UpdateConfig.Parallelism":                       "1",
 	"UpdateConfig.FailureAction":                     "pause",
-	"UpdateConfig.Monitor":                           "5s",
+	"UpdateConfig.Monitor":                           model.DefaultMonitor.String(),
 	"UpdateConfig.MaxFailureRatio":                   "0",
 	"UpdateConfig.Order":                             "stop-first",
 	"RollbackConfig.Parallelism":                     "1",
 	"RollbackConfig.FailureAction":                   "pause",
-	"RollbackConfig.Monitor":                         "5s",
+	"RollbackConfig.Monitor":                         model.DefaultMonitor.String(),
 	"RollbackConfig.MaxFailureRatio":                 "0",
 	"RollbackConfig.Order":                           "stop-first",
 	"TaskTemplate.ContainerSpec.Healthcheck.Retries": "0",
@@ -110,9 +110,9 @@ func equalToDefault(path, a, b string) bool {
 	return ok && (a == "" || a == value) && (b == "" || b == value)
 }
 
-// flatten makes a map of dotted paths out of a spec. Empty values are left out: Swarm returns an
-// empty list where none was sent. Lists of things that have a name are keyed by it, so that their
-// order, which a file does not control, makes no difference.
+// flatten makes a map of dotted paths out of a spec. Empty values are left out: Swarm returns an empty list
+// where none was sent. The items of a list get their names as keys where they have names. The order of such a
+// list makes no difference then; a file does not control it.
 func flatten(spec swarm.ServiceSpec) map[string]string {
 	data, err := json.Marshal(spec)
 	if err != nil {
@@ -137,7 +137,7 @@ func flattenInto(out map[string]string, path string, value any) {
 				out[path+"["+key+"]"] = set(fmt.Sprint(child))
 				continue
 			}
-			flattenInto(out, join(path, key), child)
+			flattenInto(out, model.Join(path, key), child)
 		}
 	case []any:
 		flattenList(out, path, value)
@@ -154,7 +154,7 @@ func flattenInto(out map[string]string, path string, value any) {
 	}
 }
 
-// set is how a value is shown that somebody has set, to nothing perhaps.
+// set shows a value that somebody has set. An empty one is shown as quotes, or it would look like none.
 func set(value string) string {
 	if value == "" {
 		return `""`
@@ -190,8 +190,8 @@ func flattenList(out map[string]string, path string, list []any) {
 	out[path] = strings.Join(plain, " ")
 }
 
-// word quotes what would be two words in a list of words: a command of one argument with a space in
-// it is not a command of two.
+// word quotes what would be two words in a list of words. A command of one argument with a space in it is not a
+// command of two arguments.
 func word(text string) string {
 	if text == "" || strings.ContainsAny(text, " \t\n\"'") {
 		return strconv.Quote(text)
@@ -199,13 +199,14 @@ func word(text string) string {
 	return text
 }
 
-// isSet tells whether the order of a list of words means nothing.
+// isSet tells whether the order of a list of words has no meaning.
 func isSet(path string) bool {
-	return strings.HasSuffix(path, ".Constraints") || strings.HasSuffix(path, ".CapabilityAdd") || strings.HasSuffix(path, ".CapabilityDrop")
+	return strings.HasSuffix(path, ".Constraints") ||
+		strings.HasSuffix(path, ".CapabilityAdd") || strings.HasSuffix(path, ".CapabilityDrop")
 }
 
-// identity is what tells the items of a list apart: the file a config is mounted as, a mount's
-// target, a port's number.
+// identity tells the items of a list apart. It is the file that a config is mounted as, the target of a mount,
+// the number of a port.
 func identity(item any, index int) string {
 	fields, _ := item.(map[string]any)
 	if file, ok := fields["File"].(map[string]any); ok {
@@ -224,7 +225,8 @@ func identity(item any, index int) string {
 }
 
 func isLabels(path string) bool {
-	return path == "Labels" || strings.HasSuffix(path, ".Labels") || strings.HasSuffix(path, ".Sysctls") || strings.HasSuffix(path, ".Options")
+	return path == "Labels" || strings.HasSuffix(path, ".Labels") ||
+		strings.HasSuffix(path, ".Sysctls") || strings.HasSuffix(path, ".Options")
 }
 
 var (
@@ -268,27 +270,14 @@ var words = strings.NewReplacer(
 	"MemoryBytes", "memory",
 )
 
-var camel = regexp.MustCompile(`([a-z])([A-Z])`)
-
-// fieldName is the path as people know it. What is in brackets is theirs: it keeps its name.
+// fieldName is the path in the words of a stack file. What is in brackets stays: it comes from the file.
 func fieldName(path string) string {
 	open, end := strings.IndexByte(path, '['), strings.LastIndexByte(path, ']')
 	if open < 0 || end < open {
-		return snake(words.Replace(path))
+		return model.Snake(words.Replace(path))
 	}
 	head, rest := path[:open+1], strings.TrimSuffix(path[end+1:], ".Target") // by which it is named
-	return snake(words.Replace(head)) + path[open+1:end+1] + snake(words.Replace(rest))
-}
-
-func snake(text string) string {
-	return strings.ToLower(camel.ReplaceAllString(text, "${1}_${2}"))
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
+	return model.Snake(words.Replace(head)) + path[open+1:end+1] + model.Snake(words.Replace(rest))
 }
 
 func union(a, b map[string]string) []string {

@@ -8,8 +8,8 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// RunJob runs a job once. What a migration did stays done: schemas are expanded before they are
-// contracted, and the release before must work on the new one.
+// RunJob runs a job once. It is not undone: what a migration did stays done. The release before must work with
+// the new schema, so a schema is expanded first and contracted later.
 type RunJob struct {
 	Name    string
 	Spec    swarm.ServiceSpec
@@ -18,7 +18,7 @@ type RunJob struct {
 }
 
 func (o RunJob) Line() Line {
-	return Line{Action: Run, Kind: Job, Name: o.Name, Note: image(o.Spec)}
+	return Line{Action: Execute, Kind: Job, Name: o.Name, Note: image(o.Spec)}
 }
 
 func (o RunJob) Run(ctx context.Context, t Target) error {

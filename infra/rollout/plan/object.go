@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/model"
 
 	"github.com/docker/docker/api/types/swarm"
 )
@@ -21,9 +21,9 @@ const (
 	Secret  Kind = "secret"
 )
 
-// CreateNetwork creates a network. It is not undone: another stack may have joined it meanwhile.
+// CreateNetwork creates a network. It is not undone: another stack may use the network by then.
 type CreateNetwork struct {
-	Network stack.Network
+	Network model.Network
 	unneeded
 }
 
@@ -36,11 +36,11 @@ func (o CreateNetwork) Run(ctx context.Context, t Target) error {
 	return unlessThere("create network "+o.Network.Name, err)
 }
 
-// CreateObject creates one version of a config or secret. A version that nothing uses harms nobody
-// and is pruned later: it is not undone.
+// CreateObject creates one version of a config or secret. It is not undone: a version that nothing uses harms
+// nobody, and is pruned later.
 type CreateObject struct {
 	Kind   Kind
-	Object stack.Object
+	Object model.Object
 	unneeded
 }
 
@@ -52,7 +52,9 @@ func (o CreateObject) Run(ctx context.Context, t Target) (err error) {
 	about := swarm.Annotations{Name: o.Object.Name, Labels: o.Object.Labels}
 	switch o.Kind {
 	case Config:
-		_, err = t.Engine.ConfigCreate(ctx, swarm.ConfigSpec{Annotations: about, Data: o.Object.Data, Templating: o.Object.Templating})
+		_, err = t.Engine.ConfigCreate(ctx, swarm.ConfigSpec{
+			Annotations: about, Data: o.Object.Data, Templating: o.Object.Templating,
+		})
 	case Secret:
 		_, err = t.Engine.SecretCreate(ctx, swarm.SecretSpec{
 			Annotations: about, Data: o.Object.Data, Driver: o.Object.Driver, Templating: o.Object.Templating,
@@ -85,7 +87,7 @@ func (o RemoveObject) Run(ctx context.Context, t Target) error {
 	return wrap(fmt.Sprintf("remove %s %s", o.Kind, o.Name), remove(ctx, o.ID))
 }
 
-// unlessThere passes over the answer to a creation that somebody else was quicker with.
+// unlessThere drops the error of a creation that somebody else was quicker with.
 func unlessThere(doing string, err error) error {
 	if conflict(err) {
 		return nil

@@ -10,14 +10,14 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// Operation is one step of a plan: the same value is shown to people and run against the swarm, so
-// that the two cannot differ.
+// Operation is one step of a plan. The same value is shown to people and run against the swarm, so the two
+// cannot differ.
 type Operation interface {
 	// Line is what a plan shows of it.
 	Line() Line
 	// Run does it.
 	Run(ctx context.Context, target Target) error
-	// Undo is the operation that takes it back; nil where nothing needs to be taken back.
+	// Undo is the operation that takes it back. It is nil where nothing needs to be taken back.
 	Undo() Operation
 }
 
@@ -31,9 +31,15 @@ type Target struct {
 
 // Engine is the part of the Docker API that operations write with.
 type Engine interface {
-	ServiceInspectWithRaw(ctx context.Context, id string, options swarm.ServiceInspectOptions) (swarm.Service, []byte, error)
-	ServiceCreate(ctx context.Context, spec swarm.ServiceSpec, options swarm.ServiceCreateOptions) (swarm.ServiceCreateResponse, error)
-	ServiceUpdate(ctx context.Context, id string, version swarm.Version, spec swarm.ServiceSpec, options swarm.ServiceUpdateOptions) (swarm.ServiceUpdateResponse, error)
+	ServiceInspectWithRaw(
+		ctx context.Context, id string, options swarm.ServiceInspectOptions,
+	) (swarm.Service, []byte, error)
+	ServiceCreate(
+		ctx context.Context, spec swarm.ServiceSpec, options swarm.ServiceCreateOptions,
+	) (swarm.ServiceCreateResponse, error)
+	ServiceUpdate(
+		ctx context.Context, id string, version swarm.Version, spec swarm.ServiceSpec, options swarm.ServiceUpdateOptions,
+	) (swarm.ServiceUpdateResponse, error)
 	ServiceRemove(ctx context.Context, id string) error
 	NetworkList(ctx context.Context, options network.ListOptions) ([]network.Summary, error)
 	NetworkCreate(ctx context.Context, name string, options network.CreateOptions) (network.CreateResponse, error)
@@ -60,7 +66,10 @@ type Line struct {
 	Changes []Change `json:"changes,omitempty"`
 }
 
-// unneeded is the Undo of operations that nobody has to take back.
+// String is the line in three words: update service web.
+func (l Line) String() string { return fmt.Sprintf("%s %s %s", l.Action, l.Kind, l.Name) }
+
+// unneeded is the Undo of operations that need not be taken back.
 type unneeded struct{}
 
 func (unneeded) Undo() Operation { return nil }
@@ -74,7 +83,7 @@ const (
 	Update    Action = "update"
 	Replace   Action = "replace"
 	Remove    Action = "remove"
-	Run       Action = "run"
+	Execute   Action = "run"
 	Keep      Action = "keep"
 	Unchanged Action = "unchanged"
 )
@@ -90,7 +99,8 @@ func (e *ChangedError) Error() string {
 	for _, change := range e.Changes {
 		fields = append(fields, change.Field)
 	}
-	return fmt.Sprintf("service %s was changed by someone else meanwhile (%s); look at it with: rollout plan", e.Service, strings.Join(fields, ", "))
+	return fmt.Sprintf("service %s was changed by someone else meanwhile (%s); look at it with: rollout plan",
+		e.Service, strings.Join(fields, ", "))
 }
 
 func wrap(doing string, err error) error {
@@ -107,8 +117,8 @@ func image(spec swarm.ServiceSpec) string {
 	return spec.TaskTemplate.ContainerSpec.Image
 }
 
-// outOfSequence recognises Swarm's answer to an update of a version that is not the newest. It
-// has no type of its own: the engine reports it like any wrong argument.
+// outOfSequence recognises Swarm's answer to an update of a version that is not the newest. The answer has no
+// type of its own: the engine reports it like any wrong argument.
 func outOfSequence(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "update out of sequence")
 }

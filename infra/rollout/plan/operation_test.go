@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"boardcafe/infra/rollout/live"
+	"boardcafe/infra/rollout/model"
 	"boardcafe/infra/rollout/plan"
-	"boardcafe/infra/rollout/stack"
-	"boardcafe/tests/swarmtest"
+	"boardcafe/infra/rollout/swarmtest"
 
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
@@ -22,7 +22,7 @@ type world struct {
 	t     *testing.T
 	swarm *swarmtest.Swarm
 	plan.Target
-	want *stack.Stack
+	want *model.Stack
 	jobs []string
 }
 
@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) plan(want *stack.Stack, options plan.Options) *plan.Plan {
+func (w *world) plan(want *model.Stack, options plan.Options) *plan.Plan {
 	w.t.Helper()
 	now, err := live.Read(w.t.Context(), w.swarm, "cafe")
 	if err != nil {
@@ -263,8 +263,7 @@ func TestTheWayBack(t *testing.T) {
 	})
 	t.Run("OK/so does one to a release, which knows networks by name", func(t *testing.T) {
 		w := newWorld(t)
-		operation := w.update(webImage, newImage).(plan.UpdateService)
-		operation.Restore = true
+		operation := plan.RestoreService(w.update(webImage, newImage).(plan.UpdateService))
 		w.run(operation)
 		before := w.service("cafe_web").Version
 		w.run(operation)

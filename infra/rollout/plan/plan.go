@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"boardcafe/infra/rollout/live"
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/model"
 
 	"github.com/docker/docker/api/types/swarm"
 )
@@ -21,18 +21,18 @@ type Plan struct {
 	From, To string // releases, by the names people gave them
 	// Prepare comes first and touches no service.
 	Prepare []Operation
-	// Waves run one after the other, the services of each at once.
+	// Waves run one after the other. The services of a wave change at the same time.
 	Waves [][]Operation
-	// Prune comes last, when the release is known to be good.
+	// Prune comes last, when the release is known to serve.
 	Prune []Operation
-	// Unchanged services are not touched, Kept ones are not in the file.
+	// Unchanged services are not touched. Kept services are in the swarm and not in the file.
 	Unchanged, Kept []string
-	Warnings        []stack.Warning
+	Warnings        []model.Warning
 }
 
 // Options are what a plan depends on beside the stack and the swarm.
 type Options struct {
-	From string
+	From string // the release that serves, by the name that people gave it
 	// Prune removes what the file no longer has.
 	Prune bool
 	// JobsDone are the fingerprints of the jobs that the current release has run.
@@ -51,7 +51,7 @@ func (e *MissingError) Error() string {
 }
 
 // Make makes the plan.
-func Make(want *stack.Stack, now *live.State, options Options) (*Plan, error) {
+func Make(want *model.Stack, now *live.State, options Options) (*Plan, error) {
 	plan := &Plan{Stack: want.Name, From: options.From, To: want.Release, Warnings: slices.Clone(want.Warnings)}
 	if err := plan.prepare(want, now); err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func Make(want *stack.Stack, now *live.State, options Options) (*Plan, error) {
 	return plan, nil
 }
 
-func (p *Plan) prepare(want *stack.Stack, now *live.State) error {
+func (p *Plan) prepare(want *model.Stack, now *live.State) error {
 	for _, n := range want.Networks {
 		switch {
 		case now.HasNetwork(n.Name):
@@ -107,21 +107,22 @@ func (p *Plan) prepare(want *stack.Stack, now *live.State) error {
 	return nil
 }
 
-// warnOfDrift says what docker stack deploy passes over in silence (moby#37901).
-func (p *Plan) warnOfDrift(want stack.Network, now *live.State) {
+// warnOfDrift warns of a network that is not as the file has it. docker stack deploy says nothing (moby#37901).
+func (p *Plan) warnOfDrift(want model.Network, now *live.State) {
 	for _, n := range now.Networks {
 		if n.Name != want.Name || want.External {
 			continue
 		}
 		o := want.Options
 		if n.Driver != o.Driver || n.Attachable != o.Attachable || n.Internal != o.Internal {
-			p.Warnings = append(p.Warnings, stack.Warning{Text: "network " + n.Name + " differs from the file; a network cannot be changed: remove it with its services first"})
+			p.Warnings = append(p.Warnings, model.Warning{Text: "network " + n.Name + " differs from the file; " +
+				"a network cannot be changed: remove it with its services first"})
 		}
 	}
 }
 
 // service plans one service; nil when there is nothing to do.
-func (p *Plan) service(want stack.Service, now *live.State, options Options) Operation {
+func (p *Plan) service(want model.Service, now *live.State, options Options) Operation {
 	if want.Job {
 		if options.SkipJobs || options.JobsDone[want.Name] == Fingerprint(want.Spec) {
 			return nil
@@ -136,7 +137,8 @@ func (p *Plan) service(want stack.Service, now *live.State, options Options) Ope
 	if want.KeepReplicas {
 		spec.Mode = withReplicas(spec.Mode, replicas(current.Spec))
 	}
-	// How often somebody has restarted it by hand (`docker service update --force`) is not the file's to say.
+	// ForceUpdate counts how often somebody has restarted the service by hand (docker service update --force).
+	// The file has nothing to say about that.
 	spec.TaskTemplate.ForceUpdate = current.Spec.TaskTemplate.ForceUpdate
 	named := current
 	named.Spec = withNetworkNames(current.Spec, now)
@@ -164,7 +166,8 @@ const (
 	unused    = "no kept release needs it"
 )
 
-func (p *Plan) prune(want *stack.Stack, now *live.State, options Options) {
+// prune lists what goes when the release serves.
+func (p *Plan) prune(want *model.Stack, now *live.State, options Options) {
 	wanted := map[string]bool{}
 	for _, service := range want.Services {
 		if !service.Job {
@@ -174,8 +177,18 @@ func (p *Plan) prune(want *stack.Stack, now *live.State, options Options) {
 	for _, n := range want.Networks {
 		wanted[n.Name] = true
 	}
+	p.pruneServices(want, now, options, wanted)
+	p.pruneVersions(want, now, options)
+	for _, n := range now.Networks {
+		if options.Prune && n.Labels[model.LabelNamespace] == want.Name && !wanted[n.Name] {
+			p.Prune = append(p.Prune, RemoveObject{Kind: Network, ID: n.ID, Name: n.Name, Note: notInFile})
+		}
+	}
+}
+
+func (p *Plan) pruneServices(want *model.Stack, now *live.State, options Options, wanted map[string]bool) {
 	for _, service := range now.Services {
-		name := strings.TrimPrefix(service.Spec.Name, want.Name+"_")
+		name := model.ShortName(want.Name, service.Spec.Name)
 		switch {
 		case wanted[service.Spec.Name]:
 		case options.Prune:
@@ -184,40 +197,32 @@ func (p *Plan) prune(want *stack.Stack, now *live.State, options Options) {
 			p.Kept = append(p.Kept, name)
 		}
 	}
-	needed := Versions(want)
+}
+
+// pruneVersions lists the versions of configs and secrets that nothing needs: not this release, not a kept one,
+// and not the next deploy, which uses the current version of a secret that was set by hand.
+func (p *Plan) pruneVersions(want *model.Stack, now *live.State, options Options) {
+	needed := want.Versions()
 	for name := range options.Needed {
 		needed[name] = true
 	}
 	for _, current := range now.CurrentSecrets(want.Name) {
 		needed[current] = true
 	}
-	ours := func(labels map[string]string) bool {
-		return stack.Owns(want.Name, labels) && labels[stack.LabelKey] != ""
+	unneeded := func(about swarm.Annotations) bool {
+		ours := model.Owns(want.Name, about.Labels) && about.Labels[model.LabelKey] != ""
+		return ours && !needed[about.Name]
 	}
-	for _, config := range now.Configs {
-		if ours(config.Spec.Labels) && !needed[config.Spec.Name] {
-			p.Prune = append(p.Prune, RemoveObject{Kind: Config, ID: config.ID, Name: config.Spec.Name, Note: unused})
+	for _, c := range now.Configs {
+		if unneeded(c.Spec.Annotations) {
+			p.Prune = append(p.Prune, RemoveObject{Kind: Config, ID: c.ID, Name: c.Spec.Name, Note: unused})
 		}
 	}
-	for _, secret := range now.Secrets {
-		if ours(secret.Spec.Labels) && !needed[secret.Spec.Name] {
-			p.Prune = append(p.Prune, RemoveObject{Kind: Secret, ID: secret.ID, Name: secret.Spec.Name, Note: unused})
+	for _, s := range now.Secrets {
+		if unneeded(s.Spec.Annotations) {
+			p.Prune = append(p.Prune, RemoveObject{Kind: Secret, ID: s.ID, Name: s.Spec.Name, Note: unused})
 		}
 	}
-	for _, n := range now.Networks {
-		if options.Prune && n.Labels[stack.LabelNamespace] == want.Name && !wanted[n.Name] {
-			p.Prune = append(p.Prune, RemoveObject{Kind: Network, ID: n.ID, Name: n.Name, Note: notInFile})
-		}
-	}
-}
-
-// Versions are the names of the configs and secrets of a stack.
-func Versions(s *stack.Stack) map[string]bool {
-	names := map[string]bool{}
-	for _, object := range slices.Concat(s.Configs, s.Secrets) {
-		names[object.Name] = true
-	}
-	return names
 }
 
 // Empty tells whether there is nothing to change. Tidying up is no change.
@@ -225,7 +230,7 @@ func (p *Plan) Empty() bool {
 	return len(p.Prepare) == 0 && len(p.Waves) == 0 && len(p.Destructive()) == 0
 }
 
-// Destructive are the operations that remove or replace a service: nobody gets them unasked.
+// Destructive are the operations that remove or replace a service. They need somebody's consent.
 func (p *Plan) Destructive() []Operation {
 	var out []Operation
 	for _, operation := range slices.Concat(slices.Concat(p.Waves...), p.Prune) {
@@ -237,8 +242,8 @@ func (p *Plan) Destructive() []Operation {
 	return out
 }
 
-// Fingerprint identifies a spec: two that differ in a field that matters differ in it. The tag of
-// an image does not matter where its digest is known.
+// Fingerprint identifies a spec. Two specs have the same fingerprint when they differ in no field that matters.
+// The tag of an image does not matter where its digest is known.
 func Fingerprint(spec swarm.ServiceSpec) string {
 	fields := flatten(spec)
 	if pinned := digestOf(image(spec)); pinned != "" {
@@ -253,9 +258,8 @@ func Fingerprint(spec swarm.ServiceSpec) string {
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
-// withSameImage keeps the reference of the image that runs when the wanted one is the same image
-// under another tag. Releases are tagged as a whole: a database whose image did not change must not
-// be restarted for its tag.
+// withSameImage keeps the reference of the image that runs where the wanted one is the same image under another
+// tag. All images of a release get its tag. A database whose image did not change must not restart for a tag.
 func withSameImage(spec, current swarm.ServiceSpec) swarm.ServiceSpec {
 	running, container := image(current), spec.TaskTemplate.ContainerSpec
 	if container == nil || digestOf(running) == "" || digestOf(running) != digestOf(container.Image) {

@@ -11,8 +11,9 @@ import (
 	"testing"
 
 	"boardcafe/infra/rollout/live"
+	"boardcafe/infra/rollout/model"
 	"boardcafe/infra/rollout/plan"
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/stackfile"
 
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
@@ -52,7 +53,7 @@ secrets:
   shared: {external: true}
 `
 
-func parse(t *testing.T, text string) *stack.Stack {
+func parse(t *testing.T, text string) *model.Stack {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range map[string]string{"conf": "of the web", "password": "open sesame"} {
@@ -60,11 +61,11 @@ func parse(t *testing.T, text string) *stack.Stack {
 			t.Fatal(err)
 		}
 	}
-	parsed, err := stack.Parse(filepath.Join(dir, "s.yml"), []byte(text), "cafe", stack.Environment{})
+	parsed, err := stackfile.Parse(filepath.Join(dir, "s.yml"), []byte(text), "cafe", stackfile.Environment{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := parsed.Stack(stack.Versions{Key: []byte("key"), Secrets: map[string]string{"shared": "cafe_shared_3"}})
+	s, err := parsed.Stack(stackfile.Versions{Key: []byte("key"), Secrets: map[string]string{"shared": "cafe_shared_3"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func parse(t *testing.T, text string) *stack.Stack {
 }
 
 // deployed is a swarm in which the stack is: Swarm has identifiers where the file has names.
-func deployed(s *stack.Stack) *live.State {
+func deployed(s *model.Stack) *live.State {
 	now := &live.State{Networks: []network.Summary{{ID: "id-ingress", Name: "ingress"}}}
 	for _, n := range s.Networks {
 		now.Networks = append(now.Networks, network.Summary{
@@ -150,11 +151,11 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 		}
 	}
 	ours := func(key string) map[string]string {
-		return map[string]string{stack.LabelNamespace: "cafe", stack.LabelKey: key}
+		return map[string]string{model.LabelNamespace: "cafe", model.LabelKey: key}
 	}
 	old := func(now *live.State) {
 		now.Services = append(now.Services, swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "cafe_old"}}})
-		now.Networks = append(now.Networks, network.Summary{ID: "n1", Name: "cafe_old", Labels: map[string]string{stack.LabelNamespace: "cafe"}})
+		now.Networks = append(now.Networks, network.Summary{ID: "n1", Name: "cafe_old", Labels: map[string]string{model.LabelNamespace: "cafe"}})
 		now.Configs = append(now.Configs, swarm.Config{ID: "c1", Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "cafe_conf_old", Labels: ours("conf")}}})
 		now.Secrets = append(now.Secrets, swarm.Secret{ID: "s1", Spec: swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_password_old", Labels: ours("password")}}})
 	}
@@ -180,7 +181,7 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 		"OK/scaled, and that is kept": {func(now *live.State) { find(now, "cafe_web").Mode.Replicated.Replicas = ptr(uint64(5)) }, plan.Options{JobsDone: jobs}, unchanged},
 		"OK/restarted by hand":        {func(now *live.State) { find(now, "cafe_web").TaskTemplate.ForceUpdate = 3 }, plan.Options{JobsDone: jobs}, unchanged},
 		"OK/network of another stack": {func(now *live.State) {
-			now.Networks = append(now.Networks, network.Summary{Name: "other_old", Labels: map[string]string{stack.LabelNamespace: "other"}})
+			now.Networks = append(now.Networks, network.Summary{Name: "other_old", Labels: map[string]string{model.LabelNamespace: "other"}})
 		}, plan.Options{JobsDone: jobs, Prune: true}, unchanged},
 		"OK/what the file lacks stays": {old, plan.Options{JobsDone: jobs, Needed: map[string]bool{"cafe_conf_old": true, "cafe_password_old": true}}, append(slices.Clone(unchanged), "kept: old")},
 		"OK/what the file lacks goes": {old, plan.Options{JobsDone: jobs, Prune: true}, append([]string{
@@ -190,11 +191,11 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 			"prune: remove secret cafe_password_old"}, unchanged...), "kept: old")},
 		"OK/the current version of a secret that is set stays": {func(now *live.State) {
 			labels := ours("shared")
-			labels[stack.LabelSet] = "4"
+			labels[model.LabelSet] = "4"
 			now.Secrets = append(now.Secrets, swarm.Secret{ID: "s4", Spec: swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_shared_4", Labels: labels}}})
 		}, plan.Options{JobsDone: jobs}, unchanged},
 		"OK/what rollout keeps for itself stays": {func(now *live.State) {
-			now.Configs = append(now.Configs, swarm.Config{ID: "k", Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "rollout.cafe.r1", Labels: map[string]string{stack.LabelNamespace: "cafe"}}}})
+			now.Configs = append(now.Configs, swarm.Config{ID: "k", Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "rollout.cafe.r1", Labels: map[string]string{model.LabelNamespace: "cafe"}}}})
 		}, plan.Options{JobsDone: jobs, Prune: true}, unchanged},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -328,7 +329,7 @@ func TestUndoTakesBack(t *testing.T) {
 		"OK/replacement": {plan.ReplaceService{Name: "db", Before: before, Spec: web(), Changes: []plan.Change{{"mode", "a", "b"}}}, plan.ReplaceService{Name: "db", Before: swarm.Service{Spec: web()}, Spec: before.Spec, Changes: []plan.Change{{"mode", "b", "a"}}}},
 		"OK/update": {
 			plan.UpdateService{Name: "db", Before: before, Spec: web(), Changes: []plan.Change{{"image", "db:0", "db:1"}, {"command", "", "x"}}, Effect: plan.Restarts, Tasks: 2, KeepReplicas: true},
-			plan.UpdateService{Name: "db", Before: before, Spec: before.Spec, Changes: []plan.Change{{"image", "db:1", "db:0"}, {"command", "x", ""}}, Effect: plan.Restarts, Tasks: 2, KeepReplicas: true, Restore: true},
+			plan.RestoreService{Name: "db", Before: before, Spec: before.Spec, Changes: []plan.Change{{"image", "db:1", "db:0"}, {"command", "x", ""}}, Effect: plan.Restarts, Tasks: 2, KeepReplicas: true},
 		},
 		"OK/network stays": {plan.CreateNetwork{Network: want.Networks[0]}, nil},
 		"OK/version stays": {plan.CreateObject{Kind: plan.Config, Object: want.Configs[0]}, nil},

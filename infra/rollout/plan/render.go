@@ -7,18 +7,18 @@ import (
 	"regexp"
 	"strings"
 
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/model"
 )
 
 // marks show an action at the left margin, with or without colour.
 var marks = map[Action]string{
-	Create: "+", Update: "~", Replace: "±", Remove: "-", Run: ">", Keep: "=", Unchanged: "=",
+	Create: "+", Update: "~", Replace: "±", Remove: "-", Execute: ">", Keep: "=", Unchanged: "=",
 }
 
 // View is how a plan is shown.
 type View struct {
 	Target string // the engine, as the user named it
-	// ShowEnv prints the values of environment variables: they are where passwords end up.
+	// ShowEnv prints the values of environment variables. They are hidden otherwise: passwords are among them.
 	ShowEnv bool
 }
 
@@ -28,7 +28,8 @@ func (p *Plan) Text(w io.Writer, view View) {
 	for _, line := range p.lines(view) {
 		fmt.Fprintf(w, "  %s %-8s %-28s %s\n", marks[line.Action], line.Kind, line.Name, shorten(line.Note))
 		for _, change := range line.Changes {
-			fmt.Fprintf(w, "      %-30s %s → %s\n", change.Field, orNone(shorten(change.Old)), orNone(shorten(change.New)))
+			before, after := orNone(shorten(change.Old)), orNone(shorten(change.New))
+			fmt.Fprintf(w, "      %-30s %s → %s\n", change.Field, before, after)
 		}
 	}
 	for _, warning := range p.Warnings {
@@ -47,7 +48,7 @@ func (p *Plan) JSON(w io.Writer, view View) error {
 		To       string          `json:"to,omitempty"`
 		Changes  bool            `json:"changes"`
 		Lines    []Line          `json:"operations"`
-		Warnings []stack.Warning `json:"warnings,omitempty"`
+		Warnings []model.Warning `json:"warnings,omitempty"`
 	}{p.Stack, p.From, p.To, !p.Empty(), p.lines(view), p.Warnings})
 }
 
@@ -61,7 +62,7 @@ func (p *Plan) Summary() string {
 		count[operation.Line().Action]++
 	}
 	var parts []string
-	for _, action := range []Action{Create, Update, Replace, Run, Remove} {
+	for _, action := range []Action{Create, Update, Replace, Execute, Remove} {
 		if count[action] > 0 {
 			parts = append(parts, fmt.Sprintf("%d to %s", count[action], action))
 		}
@@ -69,7 +70,7 @@ func (p *Plan) Summary() string {
 	return strings.Join(parts, ", ") + fmt.Sprintf(", %d unchanged.", len(p.Unchanged))
 }
 
-// Operations are all of them in the order in which they run.
+// Operations are all operations, in the order in which they run.
 func (p *Plan) Operations() []Operation {
 	var out []Operation
 	out = append(out, p.Prepare...)
@@ -89,7 +90,8 @@ func (p *Plan) lines(view View) []Line {
 		out = append(out, Line{Action: Unchanged, Kind: Service, Name: name, Note: "unchanged"})
 	}
 	for _, name := range p.Kept {
-		out = append(out, Line{Action: Keep, Kind: Service, Name: name, Note: "not in the file, kept; remove it with --prune"})
+		const note = "not in the file, kept; remove it with --prune"
+		out = append(out, Line{Action: Keep, Kind: Service, Name: name, Note: note})
 	}
 	return out
 }
@@ -120,7 +122,7 @@ func maskValue(value string) string {
 
 var digest = regexp.MustCompile(`@sha256:([0-9a-f]{12})[0-9a-f]{52}`)
 
-// shorten keeps of a digest what people compare.
+// shorten cuts a digest to the digits that people compare.
 func shorten(text string) string {
 	return digest.ReplaceAllString(text, "@$1")
 }
@@ -132,7 +134,7 @@ func orNone(text string) string {
 	return text
 }
 
-func warningText(w stack.Warning) string {
+func warningText(w model.Warning) string {
 	if w.Service == "" {
 		return w.Text
 	}

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"boardcafe/infra/rollout/live"
+	"boardcafe/infra/rollout/model"
 	"boardcafe/infra/rollout/plan"
-	"boardcafe/infra/rollout/stack"
 
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
@@ -42,7 +42,7 @@ func variety(t *testing.T) *plan.Plan {
 	t.Helper()
 	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	want := parse(t, strings.NewReplacer("[back, edge]", "[back, edge, more]", "  back: {}", "  back: {}\n  more: {}").Replace(file))
-	want.Warnings = []stack.Warning{{Service: "db", Text: "no healthcheck"}, {Text: "ports: a swarm ignores it"}}
+	want.Warnings = []model.Warning{{Service: "db", Text: "no healthcheck"}, {Text: "ports: a swarm ignores it"}}
 	now := deployed(want)
 	now.Configs, now.Secrets = nil, now.Secrets[1:]
 	now.Networks = slices.DeleteFunc(now.Networks, func(n network.Summary) bool { return n.Name == "cafe_more" })
@@ -123,7 +123,7 @@ func TestAPlanWithoutChangesSaysSo(t *testing.T) {
 	})
 	t.Run("OK/nor is tidying up a change", func(t *testing.T) {
 		dusty := *now
-		dusty.Networks = append(dusty.Networks, network.Summary{ID: "n", Name: "cafe_old", Labels: map[string]string{stack.LabelNamespace: "cafe"}})
+		dusty.Networks = append(dusty.Networks, network.Summary{ID: "n", Name: "cafe_old", Labels: map[string]string{model.LabelNamespace: "cafe"}})
 		made, err := plan.Make(want, &dusty, plan.Options{Prune: true})
 		if err != nil {
 			t.Fatal(err)

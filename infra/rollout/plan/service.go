@@ -23,7 +23,8 @@ func (o CreateService) Run(ctx context.Context, t Target) error {
 	if err != nil {
 		return fmt.Errorf("create service %s: %w", o.Name, err)
 	}
-	_, err = t.Engine.ServiceCreate(ctx, spec, swarm.ServiceCreateOptions{EncodedRegistryAuth: t.Auth(image(spec))})
+	options := swarm.ServiceCreateOptions{EncodedRegistryAuth: t.Auth(image(spec))}
+	_, err = t.Engine.ServiceCreate(ctx, spec, options)
 	return wrap("create service "+o.Name, err)
 }
 
@@ -41,8 +42,6 @@ type UpdateService struct {
 	Tasks   int // that run now
 	// KeepReplicas takes the number of replicas from the swarm at the time of the update.
 	KeepReplicas bool
-	// Restore marks the way back: it overwrites what it finds.
-	Restore bool
 }
 
 func (o UpdateService) Line() Line {
@@ -53,66 +52,53 @@ func (o UpdateService) Line() Line {
 	return Line{Action: Update, Kind: Service, Name: o.Name, Note: note, Changes: o.Changes}
 }
 
-// attempts bounds how often an update that lost a race is tried again.
-const attempts = 5
-
-// Run updates the service, from what it is now. Something else may touch it at the same time,
-// swarm-cronjob or a person who scales; Swarm then refuses with "update out of sequence"
-// (moby#39891), which is no reason to bother anybody as long as the spec is still the one that
-// the plan was made for.
+// Run updates the service as long as it still is what the plan was made for.
 func (o UpdateService) Run(ctx context.Context, t Target) error {
-	var err error
-	for range attempts {
-		if err = o.try(ctx, t); !outOfSequence(err) {
-			break
+	return retry(func() error {
+		now, spec, err := o.present(ctx, t)
+		if err != nil {
+			return err
 		}
-	}
-	return err
+		if err := o.checkUntouched(now); err != nil {
+			return err
+		}
+		spec.TaskTemplate.ForceUpdate = now.Spec.TaskTemplate.ForceUpdate
+		// A task restarts when its credentials differ: Swarm compares pull options too. So only an update that
+		// restarts the tasks anyway brings new ones.
+		options := swarm.ServiceUpdateOptions{RegistryAuthFrom: swarm.RegistryAuthFromSpec}
+		switch o.Effect {
+		case Restarts:
+			options.EncodedRegistryAuth = t.Auth(image(spec))
+		case InPlace:
+			// Swarm compares literally: lists in another order would restart the tasks.
+			spec.TaskTemplate, spec.EndpointSpec = now.Spec.TaskTemplate, now.Spec.EndpointSpec
+		}
+		_, err = t.Engine.ServiceUpdate(ctx, now.ID, now.Version, spec, options)
+		return wrap("update service "+o.Name, err)
+	})
 }
 
-func (o UpdateService) try(ctx context.Context, t Target) error {
-	now, _, err := t.Engine.ServiceInspectWithRaw(ctx, o.Before.Spec.Name, swarm.ServiceInspectOptions{})
+// present reads the service as it is now, and returns the wanted spec with what it takes from the swarm: the
+// identifiers of what it refers to, and the number of replicas.
+func (o UpdateService) present(ctx context.Context, t Target) (now swarm.Service, spec swarm.ServiceSpec, err error) {
+	now, _, err = t.Engine.ServiceInspectWithRaw(ctx, o.Before.Spec.Name, swarm.ServiceInspectOptions{})
 	if err != nil {
-		return fmt.Errorf("inspect service %s: %w", o.Name, err)
+		return now, spec, fmt.Errorf("inspect service %s: %w", o.Name, err)
 	}
-	if err := o.checkUntouched(now); err != nil {
-		return err
-	}
-	spec := o.Spec
+	spec = o.Spec
 	if o.KeepReplicas {
 		spec.Mode = withReplicas(spec.Mode, replicas(now.Spec))
 	}
 	if spec, err = bind(ctx, t.Engine, spec); err != nil {
-		return fmt.Errorf("update service %s: %w", o.Name, err)
+		return now, spec, fmt.Errorf("update service %s: %w", o.Name, err)
 	}
-	// Swarm restarts its own way back for a task whose credentials differ (swarmkit compares pull
-	// options too): they change only when the tasks change anyway, and go back with the spec.
-	options := swarm.ServiceUpdateOptions{RegistryAuthFrom: swarm.RegistryAuthFromSpec}
-	switch {
-	case o.Restore && now.PreviousSpec != nil:
-		options.RegistryAuthFrom = swarm.RegistryAuthFromPreviousSpec
-	case o.Effect == Restarts:
-		options.EncodedRegistryAuth = t.Auth(image(spec))
-	}
-	spec.TaskTemplate.ForceUpdate = now.Spec.TaskTemplate.ForceUpdate
-	if o.Effect == InPlace && !o.Restore {
-		// Swarm compares literally: lists in another order would restart the tasks.
-		spec.TaskTemplate, spec.EndpointSpec = now.Spec.TaskTemplate, now.Spec.EndpointSpec
-	}
-	if o.Restore {
-		spec.TaskTemplate.ForceUpdate = o.Spec.TaskTemplate.ForceUpdate
-		if changes, _ := Diff(now.Spec, spec); len(changes) == 0 {
-			return nil // Swarm has rolled back by itself; another update would restart good tasks (moby#43081)
-		}
-	}
-	_, err = t.Engine.ServiceUpdate(ctx, now.ID, now.Version, spec, options)
-	return wrap("update service "+o.Name, err)
+	return now, spec, nil
 }
 
-// checkUntouched compares what is there with what the plan saw. A number of replicas is the one
-// thing that others change all the time.
+// checkUntouched compares what is there with what the plan saw. The number of replicas is left out: others
+// change it all the time.
 func (o UpdateService) checkUntouched(now swarm.Service) error {
-	if o.Restore || now.Version == o.Before.Version {
+	if now.Version == o.Before.Version {
 		return nil
 	}
 	seen := o.Before.Spec
@@ -123,13 +109,59 @@ func (o UpdateService) checkUntouched(now swarm.Service) error {
 	return nil
 }
 
-// Undo turns the changes round instead of comparing again: before, Swarm had identifiers where the
-// wanted spec has names.
+// Undo turns the changes round. It does not compare the specs again: the one before has identifiers, and the
+// wanted one has names.
 func (o UpdateService) Undo() Operation {
-	return UpdateService{
-		Name: o.Name, Before: o.Before, Spec: o.Before.Spec, Changes: reversed(o.Changes), Effect: o.Effect, Tasks: o.Tasks,
-		KeepReplicas: o.KeepReplicas, Restore: true,
+	return RestoreService{
+		Name: o.Name, Before: o.Before, Spec: o.Before.Spec, Changes: reversed(o.Changes), Effect: o.Effect,
+		Tasks: o.Tasks, KeepReplicas: o.KeepReplicas,
 	}
+}
+
+// RestoreService is an update on the way back: it overwrites whatever it finds.
+type RestoreService UpdateService
+
+func (o RestoreService) Line() Line { return UpdateService(o).Line() }
+
+// Run updates the service, unless Swarm has rolled it back by itself. Another update would restart good tasks
+// (moby#43081).
+func (o RestoreService) Run(ctx context.Context, t Target) error {
+	return retry(func() error {
+		now, spec, err := UpdateService(o).present(ctx, t)
+		if err != nil {
+			return err
+		}
+		if changes, _ := Diff(now.Spec, spec); len(changes) == 0 {
+			return nil
+		}
+		// The credentials go back with the spec, where Swarm has the one before.
+		options := swarm.ServiceUpdateOptions{RegistryAuthFrom: swarm.RegistryAuthFromSpec}
+		switch {
+		case now.PreviousSpec != nil:
+			options.RegistryAuthFrom = swarm.RegistryAuthFromPreviousSpec
+		case o.Effect == Restarts:
+			options.EncodedRegistryAuth = t.Auth(image(spec))
+		}
+		_, err = t.Engine.ServiceUpdate(ctx, now.ID, now.Version, spec, options)
+		return wrap("update service "+o.Name, err)
+	})
+}
+
+// Undo is nil: nobody takes back a way back.
+func (o RestoreService) Undo() Operation { return nil }
+
+// attempts bounds how often an update that lost a race is tried again.
+const attempts = 5
+
+// retry tries an update again that Swarm refuses with "update out of sequence" (moby#39891). Something else has
+// touched the service at the same time: swarm-cronjob, or a person who scales.
+func retry(update func() error) (err error) {
+	for range attempts {
+		if err = update(); !outOfSequence(err) {
+			break
+		}
+	}
+	return err
 }
 
 func reversed(changes []Change) []Change {
@@ -149,7 +181,8 @@ type ReplaceService struct {
 }
 
 func (o ReplaceService) Line() Line {
-	return Line{Action: Replace, Kind: Service, Name: o.Name, Note: "remove and create: a service's mode cannot change in place", Changes: o.Changes}
+	const note = "remove and create: a service's mode cannot change in place"
+	return Line{Action: Replace, Kind: Service, Name: o.Name, Note: note, Changes: o.Changes}
 }
 
 func (o ReplaceService) Run(ctx context.Context, t Target) error {
@@ -160,7 +193,9 @@ func (o ReplaceService) Run(ctx context.Context, t Target) error {
 }
 
 func (o ReplaceService) Undo() Operation {
-	return ReplaceService{Name: o.Name, Before: swarm.Service{Spec: o.Spec}, Spec: o.Before.Spec, Changes: reversed(o.Changes)}
+	return ReplaceService{
+		Name: o.Name, Before: swarm.Service{Spec: o.Spec}, Spec: o.Before.Spec, Changes: reversed(o.Changes),
+	}
 }
 
 // RemoveService removes a service.

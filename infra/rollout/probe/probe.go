@@ -11,15 +11,14 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"boardcafe/infra/rollout/model"
 )
 
-// Question is what is asked, and the answer that is right.
+// Question is what is asked at an address. The path of the probe is part of the address.
 type Question struct {
-	URL     string
-	Status  int    // 0: any below 400
-	Header  string // when set, must have the value Expect
-	Expect  string
-	Timeout time.Duration // without a right answer for so long, the release has failed
+	URL string
+	model.Probe
 }
 
 // Error is the last wrong answer.

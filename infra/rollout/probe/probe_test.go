@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"boardcafe/infra/rollout/model"
 	"boardcafe/infra/rollout/probe"
 )
 
@@ -51,7 +52,7 @@ func prober(r *reports) probe.Prober {
 }
 
 func wantNew(url string) probe.Question {
-	return probe.Question{URL: url, Header: "X-Release", Expect: "new", Timeout: 10 * time.Second}
+	return probe.Question{URL: url, Probe: model.Probe{Header: "X-Release", Expect: "new", Timeout: 10 * time.Second}}
 }
 
 func TestSettleWaitsUntilOnlyTheNewReleaseAnswers(t *testing.T) {
@@ -143,7 +144,7 @@ func TestSettleWaitsUntilOnlyTheNewReleaseAnswers(t *testing.T) {
 				t.Errorf("User-Agent %q", agent)
 			}
 		})
-		if err := prober(&reports{}).Settle(t.Context(), []probe.Question{{URL: url, Timeout: 10 * time.Second}}, 300*time.Millisecond); err != nil {
+		if err := prober(&reports{}).Settle(t.Context(), []probe.Question{{URL: url, Probe: model.Probe{Timeout: 10 * time.Second}}}, 300*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 		if int64(len(from)) != asked.Load() {
@@ -166,7 +167,7 @@ func TestAnAnswerIsRightByItsStatus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, _ := server(t, answer(test.answered))
-			question := probe.Question{URL: url, Status: test.wanted, Timeout: 5 * time.Second}
+			question := probe.Question{URL: url, Probe: model.Probe{Status: test.wanted, Timeout: 5 * time.Second}}
 			if err := prober(&reports{}).Settle(t.Context(), []probe.Question{question}, 0); err != nil {
 				t.Error(err)
 			}
@@ -178,7 +179,7 @@ func TestAnAnswerIsRightByItsStatus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, _ := server(t, answer(test.answered))
-			question := probe.Question{URL: url, Status: test.wanted, Timeout: time.Nanosecond}
+			question := probe.Question{URL: url, Probe: model.Probe{Status: test.wanted, Timeout: time.Nanosecond}}
 			checkError(t, prober(&reports{}).Settle(t.Context(), []probe.Question{question}, 0), url,
 				"status "+http.StatusText(test.answered))
 		})
@@ -232,14 +233,14 @@ func TestSettleFailsWithTheLastWrongAnswer(t *testing.T) {
 	t.Run("ErrAnswer/nobody listens", func(t *testing.T) {
 		closed := httptest.NewServer(nil)
 		closed.Close()
-		err := prober(&reports{}).Settle(t.Context(), []probe.Question{{URL: closed.URL, Timeout: time.Nanosecond}}, 0)
+		err := prober(&reports{}).Settle(t.Context(), []probe.Question{{URL: closed.URL, Probe: model.Probe{Timeout: time.Nanosecond}}}, 0)
 		checkError(t, err, closed.URL, "connection refused")
 		if strings.Contains(err.Error(), "Get ") {
 			t.Errorf("error %q names the method", err)
 		}
 	})
 	t.Run("ErrAnswer/no address", func(t *testing.T) {
-		err := prober(&reports{}).Settle(t.Context(), []probe.Question{{URL: ":", Timeout: time.Nanosecond}}, 0)
+		err := prober(&reports{}).Settle(t.Context(), []probe.Question{{URL: ":", Probe: model.Probe{Timeout: time.Nanosecond}}}, 0)
 		checkError(t, err, ":", "missing protocol scheme")
 	})
 	t.Run("ErrAnswer/the first failure ends the others", func(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/docker/docker/api/types/swarm"
+	"boardcafe/infra/rollout/model"
 
-	"boardcafe/infra/rollout/stack"
+	"github.com/docker/docker/api/types/swarm"
 )
 
 // maxFailures is how many tasks of a service may fail in one run. One may: it was started a
@@ -144,7 +144,7 @@ func (o observation) count() Status {
 			continue
 		}
 		switch {
-		case task.Status.State == swarm.TaskStateRunning && task.DesiredState == swarm.TaskStateRunning && !stack.MustEnd(o.service.Spec):
+		case task.Status.State == swarm.TaskStateRunning && task.DesiredState == swarm.TaskStateRunning && !model.MustEnd(o.service.Spec):
 			done[slot] = true
 		case task.Status.State == swarm.TaskStateComplete && o.oneShot() && !o.stale(task):
 			done[slot], want[slot] = true, true
@@ -179,7 +179,7 @@ func (o observation) failedTasks() []swarm.Task {
 // oneShot tells whether the service is meant to end, or has.
 func (o observation) oneShot() bool {
 	policy := o.service.Spec.TaskTemplate.RestartPolicy
-	return stack.MustEnd(o.service.Spec) || policy != nil && policy.Condition == swarm.RestartPolicyConditionOnFailure && o.ended()
+	return model.MustEnd(o.service.Spec) || policy != nil && policy.Condition == swarm.RestartPolicyConditionOnFailure && o.ended()
 }
 
 // ended tells whether a task of the present spec has ended well: with "on-failure" only that shows

@@ -8,8 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"boardcafe/infra/rollout/live"
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/model"
 
 	"github.com/docker/docker/api/types/swarm"
 )
@@ -52,7 +51,7 @@ type Target struct {
 
 // Tasks returns the identifiers of all tasks of the stack.
 func Tasks(ctx context.Context, engine Engine, stack string) (map[string]bool, error) {
-	tasks, err := engine.TaskList(ctx, swarm.TaskListOptions{Filters: live.OfStack(stack)})
+	tasks, err := engine.TaskList(ctx, swarm.TaskListOptions{Filters: model.OfStack(stack)})
 	if err != nil {
 		return nil, fmt.Errorf("list tasks: %w", err)
 	}
@@ -161,7 +160,7 @@ func (o observation) hold() time.Duration {
 	if !o.target.Created || o.oneShot() {
 		return 0
 	}
-	return stack.Monitor(o.service.Spec)
+	return model.Monitor(o.service.Spec)
 }
 
 // Look returns how the services are now.
@@ -179,16 +178,16 @@ func (w Watcher) Look(ctx context.Context, targets []Target) ([]Status, error) {
 }
 
 func (w Watcher) look(ctx context.Context, targets []Target) ([]observation, error) {
-	services, err := w.Engine.ServiceList(ctx, swarm.ServiceListOptions{Filters: live.OfStack(w.Stack)})
+	services, err := w.Engine.ServiceList(ctx, swarm.ServiceListOptions{Filters: model.OfStack(w.Stack)})
 	if err != nil {
 		return nil, fmt.Errorf("list services: %w", err)
 	}
-	tasks, err := w.Engine.TaskList(ctx, swarm.TaskListOptions{Filters: live.OfStack(w.Stack)})
+	tasks, err := w.Engine.TaskList(ctx, swarm.TaskListOptions{Filters: model.OfStack(w.Stack)})
 	if err != nil {
 		return nil, fmt.Errorf("list tasks: %w", err)
 	}
 	// Whether a task is of the present spec is Swarm's to say: it compares more than its API shows.
-	upToDate := live.OfStack(w.Stack)
+	upToDate := model.OfStack(w.Stack)
 	upToDate.Add("_up-to-date", "true")
 	currentTasks, err := w.Engine.TaskList(ctx, swarm.TaskListOptions{Filters: upToDate})
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"boardcafe/infra/rollout/stack"
+	"boardcafe/infra/rollout/model"
+	"boardcafe/infra/rollout/swarmtest"
 	"boardcafe/infra/rollout/watch"
-	"boardcafe/tests/swarmtest"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/swarm"
@@ -21,7 +21,7 @@ func await(t *testing.T, s *swarmtest.Swarm, change func(*swarm.ServiceSpec)) (l
 	t.Helper()
 	two := uint64(2)
 	spec := swarm.ServiceSpec{
-		Annotations:  swarm.Annotations{Name: "cafe_web", Labels: map[string]string{stack.LabelNamespace: "cafe"}},
+		Annotations:  swarm.Annotations{Name: "cafe_web", Labels: map[string]string{model.LabelNamespace: "cafe"}},
 		TaskTemplate: swarm.TaskSpec{ContainerSpec: &swarm.ContainerSpec{Image: "web:1"}},
 		Mode:         swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &two}},
 	}
