@@ -7,13 +7,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// usage is an error of somebody who may want to read the help.
+// usage is an error that points to the help.
 func usage(cmd *cobra.Command, format string, args ...any) error {
 	return fmt.Errorf(format+"; see: %s --help", append(args, cmd.CommandPath())...)
 }
 
-// takes says how many arguments a command has. cobra has words for it that speak of commands where
-// people gave arguments.
+// takes says how many arguments a command has. cobra's own message about it speaks of commands where people gave
+// arguments.
 func takes(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -26,7 +26,7 @@ func takes(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// group makes a command that only holds others: alone it shows its help.
+// group makes a command of commands. Alone it shows its help.
 func group(cmd *cobra.Command) *cobra.Command {
 	cmd.SuggestionsMinimumDistance = 2 // letters
 	cmd.Args = func(cmd *cobra.Command, args []string) error {

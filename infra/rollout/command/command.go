@@ -18,11 +18,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// World is everything outside of the process that a command meets.
+// World is everything outside the process that a command uses.
 type World struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Terminal says whether somebody sits there, who can be asked and can see lines redrawn.
+	// Terminal says whether a person is there, who can be asked and can see lines redrawn.
 	Terminal bool
 	Env      stackfile.Environment
 	Connect  func(Target) (*Connection, error)
@@ -43,7 +43,7 @@ type Connection struct {
 // Target says which engine, as the docker CLI takes it.
 type Target struct{ Host, Context string }
 
-// flags are those of every command.
+// flags are the values of the flags that every command has.
 type flags struct {
 	target   Target
 	stack    string
@@ -81,15 +81,23 @@ func New(world World) *cobra.Command {
 	root.SetIn(world.Stdin)
 	root.SetOut(world.Stdout)
 	root.SetErr(world.Stderr)
-	persistent := root.PersistentFlags()
-	persistent.StringVarP(&a.target.Host, "host", "H", "", "engine to connect to, e.g. ssh://deploy@manager (default: as docker: DOCKER_HOST, context)")
-	persistent.StringVar(&a.target.Context, "context", "", "docker context to use")
-	persistent.StringVar(&a.stack, "stack", "", "name of the stack (default: ROLLOUT_STACK, or x-rollout: stack: in the file)")
-	persistent.StringArrayVarP(&a.files, "file", "f", []string{"docker-stack.yml"}, "stack file; each further one is merged over those before it")
-	persistent.StringVar(&a.progress, "progress", "auto", "auto, tty, plain or json")
+	a.persistentFlags(root)
 	root.AddCommand(a.planCommand(), a.deployCommand(), a.rollbackCommand(), a.historyCommand(),
 		a.statusCommand(), a.lockCommand(), a.secretCommand(), a.versionCommand())
 	return root
+}
+
+// persistentFlags are those of every command.
+func (a *app) persistentFlags(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringVarP(&a.target.Host, "host", "H", "",
+		"engine to connect to, e.g. ssh://deploy@manager (default: as docker: DOCKER_HOST, context)")
+	f.StringVar(&a.target.Context, "context", "", "docker context to use")
+	f.StringVar(&a.stack, "stack", "",
+		"name of the stack (default: ROLLOUT_STACK, or x-rollout: stack: in the file)")
+	f.StringArrayVarP(&a.files, "file", "f", []string{"docker-stack.yml"},
+		"stack file; each further one is merged over those before it")
+	f.StringVar(&a.progress, "progress", "auto", "auto, tty, plain or json")
 }
 
 // Run runs the command line and returns the exit code.
@@ -119,7 +127,8 @@ func (a *app) connect() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sink, err := progress.New(progress.Mode(a.progress), a.Stderr, a.Terminal && a.Env["TERM"] != "dumb", a.Env["NO_COLOR"] == "")
+	redrawn, colour := a.Terminal && a.Env["TERM"] != "dumb", a.Env["NO_COLOR"] == ""
+	sink, err := progress.New(progress.Mode(a.progress), a.Stderr, redrawn, colour)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +169,8 @@ func (a *app) stackName() (string, error) {
 	}
 	name, err := stackfile.NameIn(a.files)
 	if missing := errors.Is(err, os.ErrNotExist); missing && len(a.files) == 1 || err == nil && name == "" {
-		return "", fmt.Errorf("which stack? say --stack NAME, set ROLLOUT_STACK, or write x-rollout: stack: NAME into %s", a.files[0])
+		return "", fmt.Errorf("which stack? say --stack NAME, set ROLLOUT_STACK, or write x-rollout: stack: NAME into %s",
+			a.files[0])
 	}
 	return name, err
 }

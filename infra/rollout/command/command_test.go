@@ -55,7 +55,8 @@ type user struct {
 func newUser(t *testing.T, e *engine) *user {
 	t.Helper()
 	u := &user{
-		file: filepath.Join(t.TempDir(), "docker-stack.yml"), env: map[string]string{"RELEASE": "one", "DOCKER_HOST": e.host()},
+		file:  filepath.Join(t.TempDir(), "docker-stack.yml"),
+		env:   map[string]string{"RELEASE": "one", "DOCKER_HOST": e.host()},
 		stdin: strings.NewReader(""), ctx: t.Context(),
 	}
 	write(t, u.file, stackFile)
@@ -81,7 +82,8 @@ func (u *user) connect(target command.Target) (*command.Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &command.Connection{Engine: api, Auth: func(string) string { return "" }, Name: "the-engine", Close: api.Close}, nil
+	return &command.Connection{Engine: api, Auth: func(string) string { return "" }, Name: "the-engine",
+		Close: api.Close}, nil
 }
 
 // result is what a command left.
@@ -140,7 +142,10 @@ func (r result) json(into any) {
 // site is the stack seen from outside, where that release answers.
 func site(t *testing.T, release string) string {
 	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Release", release) }))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.Header().Set("X-Release", release)
+	}))
 	t.Cleanup(s.Close)
 	return s.URL
 }
@@ -164,7 +169,8 @@ func TestCommandsThatNeedNoEngine(t *testing.T) {
 		for _, args := range []string{"", "help", "--help"} {
 			u.run(t, 0, strings.Fields(args)...).out("Deploy a stack to a swarm", "plan", "rollback", "secret", "--progress")
 		}
-		for _, command := range []string{"plan", "deploy", "rollback", "history", "status", "lock", "lock status", "lock release", "secret", "secret set", "version"} {
+		for _, command := range []string{"plan", "deploy", "rollback", "history", "status", "lock", "lock status",
+			"lock release", "secret", "secret set", "version"} {
 			u.run(t, 0, append(strings.Fields(command), "--help")...).out("Examples:", "rollout "+command)
 		}
 		u.run(t, 0, "lock").out("release", "status")
@@ -174,19 +180,22 @@ func TestCommandsThatNeedNoEngine(t *testing.T) {
 
 func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 	for name, test := range map[string]struct{ args, says string }{
-		"ErrArguments/unknown flag":       {"plan --loud", "unknown flag: --loud"},
-		"ErrArguments/unknown command":    {"deplyo", `unknown command "deplyo"`},
-		"ErrArguments/help of a flag":     {"deploy --loud", "unknown flag: --loud; see: rollout deploy --help"},
-		"ErrArguments/nearly a command":   {"deplyo", "did you mean: rollout deploy"},
-		"ErrArguments/no such command":    {"frob", `unknown command "frob"; see: rollout --help`},
-		"ErrArguments/no such lock":       {"lock frob", `unknown command "frob"; see: rollout lock --help`},
-		"ErrArguments/one too many":       {"plan now", `rollout plan: there is no place for "now"; see: rollout plan --help`},
-		"ErrArguments/two too many":       {"rollback 1 2", `there is no place for "2"; see: rollout rollback --help`},
-		"ErrArguments/one too few":        {"secret set", "an argument is missing: set NAME [-]; see: rollout secret set --help"},
-		"ErrArguments/settle":             {"deploy --settle -1s", "--settle -1s: must not be negative"},
-		"ErrArguments/timeout":            {"rollback --timeout 0s", "--timeout 0s: must be more than nothing"},
-		"ErrArguments/lock wait":          {"deploy --lock-wait -1s", "--lock-wait -1s: must not be negative"},
-		"ErrArguments/probe":              {"deploy --probe manager:80", "--probe manager:80: must be an address like http://"},
+		"ErrArguments/unknown flag":     {"plan --loud", "unknown flag: --loud"},
+		"ErrArguments/unknown command":  {"deplyo", `unknown command "deplyo"`},
+		"ErrArguments/help of a flag":   {"deploy --loud", "unknown flag: --loud; see: rollout deploy --help"},
+		"ErrArguments/nearly a command": {"deplyo", "did you mean: rollout deploy"},
+		"ErrArguments/no such command":  {"frob", `unknown command "frob"; see: rollout --help`},
+		"ErrArguments/no such lock":     {"lock frob", `unknown command "frob"; see: rollout lock --help`},
+		"ErrArguments/one too many": {"plan now",
+			`rollout plan: there is no place for "now"; see: rollout plan --help`},
+		"ErrArguments/two too many": {"rollback 1 2", `there is no place for "2"; see: rollout rollback --help`},
+		"ErrArguments/one too few": {"secret set",
+			"an argument is missing: set NAME [-]; see: rollout secret set --help"},
+		"ErrArguments/settle":    {"deploy --settle -1s", "--settle -1s: must not be negative"},
+		"ErrArguments/timeout":   {"rollback --timeout 0s", "--timeout 0s: must be more than nothing"},
+		"ErrArguments/lock wait": {"deploy --lock-wait -1s", "--lock-wait -1s: must not be negative"},
+		"ErrArguments/probe": {"deploy --probe manager:80",
+			"--probe manager:80: must be an address like http://"},
 		"ErrArguments/stack of history":   {"history --stack café", "letters, digits"},
 		"ErrArguments/no duration":        {"deploy --settle soon", `invalid argument "soon"`},
 		"ErrArguments/no such progress":   {"status --progress loud", "--progress loud: must be auto, tty, plain or json"},
@@ -216,7 +225,9 @@ func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 		e := newEngine(t)
 		e.worker = true
 		for _, args := range []string{"plan", "deploy", "rollback", "history", "status", "lock status", "lock release"} {
-			if got := newUser(t, e).run(t, 1, strings.Fields(args)...).err("rollout: this engine is not a swarm manager; name one with --host"); strings.Count(got.stderr, "\n") != 1 {
+			got := newUser(t, e).run(t, 1, strings.Fields(args)...)
+			got.err("rollout: this engine is not a swarm manager; name one with --host")
+			if strings.Count(got.stderr, "\n") != 1 {
 				t.Errorf("%s: got %q", args, got.stderr)
 			}
 		}
@@ -248,12 +259,14 @@ func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 
 func TestABadFileIsOneLineAndWritesNothing(t *testing.T) {
 	for name, test := range map[string]struct{ text, says string }{
-		"ErrFile/no YAML":          {"services: [\n", ":1: not YAML: "},
-		"ErrFile/unknown key":      {stackFile + "service: {}\n", ":18: service: unknown key"},
-		"ErrFile/unset variable":   {stackFile + "x-more: $MORE\n", ": x-more: variable MORE is not set"},
-		"ErrFile/no such config":   {stackFile + "configs:\n  c:\n    file: ./none\n", ":20: configs.c.file: "},
-		"ErrFile/what Swarm knows": {strings.Replace(stackFile, "replicas: 2", "endpoint_mode: x", 1), ":12: services.app.deploy.endpoint_mode: must be vip or dnsrr"},
-		"ErrFile/lines and colour": {strings.Replace(stackFile, "networks: [inner]", `"a\n\e[31mb": c`, 1), `services.app.a\n\x1b[31mb: unknown key`},
+		"ErrFile/no YAML":        {"services: [\n", ":1: not YAML: "},
+		"ErrFile/unknown key":    {stackFile + "service: {}\n", ":18: service: unknown key"},
+		"ErrFile/unset variable": {stackFile + "x-more: $MORE\n", ": x-more: variable MORE is not set"},
+		"ErrFile/no such config": {stackFile + "configs:\n  c:\n    file: ./none\n", ":20: configs.c.file: "},
+		"ErrFile/what Swarm knows": {strings.Replace(stackFile, "replicas: 2", "endpoint_mode: x", 1),
+			":12: services.app.deploy.endpoint_mode: must be vip or dnsrr"},
+		"ErrFile/lines and colour": {strings.Replace(stackFile, "networks: [inner]", `"a\n\e[31mb": c`, 1),
+			`services.app.a\n\x1b[31mb: unknown key`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEngine(t)
@@ -295,7 +308,8 @@ func TestPlanShowsWhatADeployWouldDo(t *testing.T) {
 		other.files = []string{filepath.Join(t.TempDir(), "tls.yml")}
 		write(t, other.files[0], "version: '3.9'\nx-rollout: {stack: bar}\nservices: {app: {x-rollout: {drain: soon}}}\n")
 		other.run(t, 1, "plan").err(other.files[0] + ":3: services.app.x-rollout.drain: must be a duration")
-		write(t, other.files[0], "version: '3.9'\nx-rollout: {stack: bar, release: tls}\nservices: {more: {image: 'registry.test/app:one'}}\n")
+		write(t, other.files[0],
+			"version: '3.9'\nx-rollout: {stack: bar, release: tls}\nservices: {more: {image: 'registry.test/app:one'}}\n")
 		other.run(t, 2, "plan").out("Stack bar on", "→ tls", "service  app", "service  more", "4 to create")
 	})
 	t.Run("OK/variables of a file, behind the environment", func(t *testing.T) {
@@ -322,7 +336,8 @@ func TestAReleaseComesGoesBackAndIsRemembered(t *testing.T) {
 	u := newUser(t, newEngine(t))
 	t.Run("OK/deploy", func(t *testing.T) {
 		u.run(t, 0, "status").out("no release yet")
-		u.deploy(t, "one").out("(none) → one").err("create service app", `200 OK, X-Release "one"`, "release r1 (one) is deployed")
+		u.deploy(t, "one").out("(none) → one").err("create service app", `200 OK, X-Release "one"`,
+			"release r1 (one) is deployed")
 		u.run(t, 0, "deploy", "--progress", "json").out("Nothing to change.").err(`"text":"nothing to change"`)
 		u.deploy(t, "two")
 	})
@@ -341,7 +356,8 @@ func TestAReleaseComesGoesBackAndIsRemembered(t *testing.T) {
 		}
 	})
 	t.Run("OK/rollback", func(t *testing.T) {
-		u.run(t, 0, "rollback", "1", "--probe", site(t, "one"), "--settle", "1ms").out("two → one").err("release r3 (one) is deployed")
+		u.run(t, 0, "rollback", "1", "--probe", site(t, "one"), "--settle",
+			"1ms").out("two → one").err("release r3 (one) is deployed")
 		u.run(t, 0, "history").out("deployed (back to r1)")
 	})
 	t.Run("ErrRestored/the release before serves again", func(t *testing.T) {
@@ -350,7 +366,8 @@ func TestAReleaseComesGoesBackAndIsRemembered(t *testing.T) {
 			err("rollout: release r4 (bad) failed", "exit code 7", "    | (no log: ", "Release r3 (one) serves again")
 	})
 	t.Run("ErrNotRestored/as was asked", func(t *testing.T) {
-		u.run(t, 4, "deploy", "--no-rollback").err("The release before was not restored.", "What runs now:", "rollout rollback 3")
+		u.run(t, 4, "deploy", "--no-rollback").err("The release before was not restored.", "What runs now:",
+			"rollout rollback 3")
 	})
 	t.Run("ErrRestored/there was none before", func(t *testing.T) {
 		first := newUser(t, newEngine(t))
@@ -380,7 +397,8 @@ func TestProgressForProgramsEndsWithTheResult(t *testing.T) {
 					t.Fatalf("line %q: %v", text, err)
 				}
 			}
-			if last.Type != "result" || last.Code != test.code || !strings.Contains(last.Text, test.says) || !strings.Contains(last.Report, test.says) {
+			if last.Type != "result" || last.Code != test.code || !strings.Contains(last.Text, test.says) ||
+				!strings.Contains(last.Report, test.says) {
 				t.Errorf("got %+v", last)
 			}
 		})
@@ -402,7 +420,8 @@ func TestATerminalIsTakenForWhatItCan(t *testing.T) {
 			u.terminal = true
 			maps.Copy(u.env, test.env)
 			got := u.deploy(t, "one").stderr
-			if redrawn, shade := strings.Contains(got, "\x1b["), strings.Contains(got, "\x1b[32m"); redrawn != test.redrawn || shade != test.shade {
+			if redrawn, shade := strings.Contains(got, "\x1b["), strings.Contains(got, "\x1b[32m"); redrawn != test.redrawn ||
+				shade != test.shade {
 				t.Errorf("redrawn %t, colour %t: %q", redrawn, shade, got)
 			}
 		})
@@ -439,7 +458,8 @@ func TestTheLockIsShownAndReleased(t *testing.T) {
 		e.mu.Lock()
 		e.configs[lock.ID] = lock
 		e.mu.Unlock()
-		u.run(t, 5, "deploy").err("stack cafe is locked by joe@ci (deploy, job 7) since ", "rollout lock release --stack cafe")
+		u.run(t, 5, "deploy").err("stack cafe is locked by joe@ci (deploy, job 7) since ",
+			"rollout lock release --stack cafe")
 		u.run(t, 0, "lock", "status").out("locked by joe@ci (deploy) since ", "last sign of life")
 		u.run(t, 0, "lock", "status", "--json").out(`"held": true`, `"who": "joe@ci"`)
 		u.run(t, 0, "status").out("  locked by joe@ci (deploy) since ")
@@ -454,7 +474,8 @@ func TestASecretIsReadFromStandardInput(t *testing.T) {
 		var names []string
 		for _, value := range []string{"hunter2\n", "hunter3", "hunter2"} {
 			u.stdin, u.terminal = strings.NewReader(value), value == "hunter3"
-			got := u.run(t, 0, "secret", "set", "password", "-").out("is the current version of password. Use it with: rollout deploy")
+			got := u.run(t, 0, "secret", "set", "password",
+				"-").out("is the current version of password. Use it with: rollout deploy")
 			if u.terminal {
 				got.err("Value of password, ended with Ctrl-D: ")
 			}
@@ -472,7 +493,8 @@ func TestASecretIsReadFromStandardInput(t *testing.T) {
 
 func TestARemovalIsAgreedToFirst(t *testing.T) {
 	u := newUser(t, newEngine(t))
-	write(t, u.file, strings.Replace(stackFile, "networks:\n  inner", "  old:\n    image: registry.test/old:1\n    deploy: {update_config: {monitor: 1s}}\nnetworks:\n  inner", 1))
+	write(t, u.file, strings.Replace(stackFile, "networks:\n  inner",
+		"  old:\n    image: registry.test/old:1\n    deploy: {update_config: {monitor: 1s}}\nnetworks:\n  inner", 1))
 	u.deploy(t, "one")
 	write(t, u.file, stackFile)
 	deploy := []string{"deploy", "--prune", "--probe", site(t, "one"), "--settle", "1ms"}

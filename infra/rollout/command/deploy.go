@@ -54,7 +54,8 @@ func runFlags(cmd *cobra.Command, options *deploy.Options, yes, showEnv *bool) {
 	f := cmd.Flags()
 	f.BoolVar(&options.Prune, "prune", false, "remove services and networks that the release does not have")
 	f.StringArrayVar(&options.Probes, "probe", nil, "address to probe instead of the machines' own (repeatable)")
-	f.DurationVar(&options.Settle, "settle", 10*time.Second, "how long every machine must answer with the new release only")
+	f.DurationVar(&options.Settle, "settle", 10*time.Second,
+		"how long every machine must answer with the new release only")
 	f.DurationVar(&options.Timeout, "timeout", 10*time.Minute, "for the whole release; restoring has as long again")
 	f.DurationVar(&options.LockWait, "lock-wait", 0, "wait for another rollout to end")
 	f.BoolVar(&options.NoRollback, "no-rollback", false, "leave a failed release as it is, to look into it")
@@ -63,7 +64,7 @@ func runFlags(cmd *cobra.Command, options *deploy.Options, yes, showEnv *bool) {
 	cmd.PreRunE = func(*cobra.Command, []string) error { return checkRun(options) }
 }
 
-// checkRun finds what no release could be run with.
+// checkRun finds values of flags with which no release can run.
 func checkRun(options *deploy.Options) error {
 	switch {
 	case options.Settle < 0:
@@ -74,7 +75,8 @@ func checkRun(options *deploy.Options) error {
 		return fmt.Errorf("--lock-wait %s: must not be negative", options.LockWait)
 	}
 	for _, address := range options.Probes {
-		if parsed, err := url.Parse(address); err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
+		parsed, err := url.Parse(address)
+		if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
 			return fmt.Errorf("--probe %s: must be an address like http://192.0.2.10/readyz", address)
 		}
 	}
@@ -85,7 +87,7 @@ func showEnvFlag(cmd *cobra.Command, showEnv *bool) {
 	cmd.Flags().BoolVar(showEnv, "show-env", false, "show the values of environment variables")
 }
 
-// involve lets people see the plan, and agree to what it removes or replaces.
+// involve shows people the plan, and asks them before a service is removed or replaced.
 func (a *app) involve(s *session, options *deploy.Options, yes, showEnv bool) {
 	options.Show = func(made *plan.Plan) { made.Text(a.Stdout, plan.View{Target: s.target, ShowEnv: showEnv}) }
 	options.Confirm = a.confirm(yes, s.Stack)
@@ -93,14 +95,15 @@ func (a *app) involve(s *session, options *deploy.Options, yes, showEnv bool) {
 
 func resolveFlag(cmd *cobra.Command, options *deploy.Options) {
 	options.Resolve = true
-	cmd.Flags().BoolVar(&options.Resolve, "resolve", true, "pin images to their digests; --resolve=false where there is no registry")
+	cmd.Flags().BoolVar(&options.Resolve, "resolve", true,
+		"pin images to their digests; --resolve=false where there is no registry")
 }
 
 // ErrNotConfirmed is returned when nobody agreed to remove or replace a service.
 var ErrNotConfirmed = errors.New("nothing was changed")
 
-// confirm asks before a service is removed or replaced. Only a terminal is asked: a pipeline that
-// waits for an answer waits for ever.
+// confirm asks before a service is removed or replaced. It asks only at a terminal: a pipeline would wait for the
+// answer for ever.
 func (a *app) confirm(yes bool, stackName string) func([]plan.Operation) error {
 	return func(operations []plan.Operation) error {
 		if yes {

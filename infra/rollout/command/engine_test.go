@@ -123,7 +123,8 @@ func (e *engine) version() swarm.Meta {
 }
 
 // object serves configs and secrets, which differ in their types only.
-func object[Object, Spec any](e *engine, r *http.Request, all map[string]Object, id string, wanted filters.Args, kind string,
+func object[Object, Spec any](e *engine, r *http.Request, all map[string]Object, id string, wanted filters.Args,
+	kind string,
 	set func(*Object, Spec, swarm.Meta), parts func(*Object) (*string, *swarm.Annotations),
 ) (int, any) {
 	switch r.Method {
@@ -175,7 +176,8 @@ func (e *engine) network(r *http.Request) (int, any) {
 	if err := json.NewDecoder(r.Body).Decode(&wanted); err != nil {
 		return refuse(http.StatusBadRequest, err.Error())
 	}
-	made := network.Summary{ID: fmt.Sprintf("network%d", e.version().Version.Index), Name: wanted.Name, Driver: wanted.Driver,
+	made := network.Summary{ID: fmt.Sprintf("network%d", e.version().Version.Index), Name: wanted.Name,
+		Driver:     wanted.Driver,
 		Attachable: wanted.Attachable, Internal: wanted.Internal, Labels: wanted.Labels}
 	e.networks[made.ID] = made
 	return http.StatusCreated, network.CreateResponse{ID: made.ID}
@@ -240,8 +242,9 @@ func (e *engine) start(s swarm.Service) {
 		count = 3 // one after the other, as Swarm tries again
 	}
 	for i := range count {
-		task := swarm.Task{ID: fmt.Sprintf("task%d", e.version().Version.Index), Meta: s.Meta, ServiceID: s.ID, NodeID: "node1",
-			Slot: i%replicas + 1, Spec: s.Spec.TaskTemplate, DesiredState: swarm.TaskStateRunning}
+		task := swarm.Task{ID: fmt.Sprintf("task%d", e.version().Version.Index), Meta: s.Meta, ServiceID: s.ID,
+			NodeID: "node1",
+			Slot:   i%replicas + 1, Spec: s.Spec.TaskTemplate, DesiredState: swarm.TaskStateRunning}
 		task.Status.State = swarm.TaskStateRunning
 		if bad {
 			task.DesiredState, task.Status.State = swarm.TaskStateShutdown, swarm.TaskStateFailed

@@ -15,7 +15,8 @@ import (
 
 // fileFlags are those of the commands that read the stack files.
 func (a *app) fileFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.envFile, "env-file", "", "variables for the stack files, NAME=value a line; the environment has precedence")
+	cmd.Flags().StringVar(&a.envFile, "env-file", "",
+		"variables for the stack files, NAME=value a line; the environment has precedence")
 }
 
 func (a *app) load() (*stackfile.File, error) {
@@ -35,7 +36,7 @@ func (a *app) load() (*stackfile.File, error) {
 	return stackfile.Load(a.files, name, env)
 }
 
-// environment is that of the process, and behind it the file of --env-file.
+// environment is that of the process. What it lacks is taken from the file of --env-file.
 func (a *app) environment() (stackfile.Environment, error) {
 	if a.envFile == "" {
 		return a.Env, nil

@@ -47,8 +47,9 @@ func lockText(w io.Writer, s *session, now lockStatus) error {
 	if !now.Held {
 		return notLocked(w, s)
 	}
-	_, err := fmt.Fprintf(w, "Stack %s is locked by %s (%s) since %s; last sign of life %s ago.\n", s.Stack, now.Holder.Who, now.Holder.What,
-		now.Holder.Since.UTC().Format(time.RFC3339), time.Since(now.Holder.Renewed).Round(time.Second))
+	since, ago := now.Holder.Since.UTC().Format(time.RFC3339), time.Since(now.Holder.Renewed).Round(time.Second)
+	_, err := fmt.Fprintf(w, "Stack %s is locked by %s (%s) since %s; last sign of life %s ago.\n",
+		s.Stack, now.Holder.Who, now.Holder.What, since, ago)
 	return err
 }
 

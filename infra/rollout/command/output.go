@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// output is a standard output whose reader may leave, as with `| head`: what is written after that is
-// dropped, and is no failure of what the command does.
+// output is a standard output whose reader may leave, as with `| head`. What is written after that is dropped, and
+// the command goes on.
 type output struct {
 	w    io.Writer
 	left atomic.Bool

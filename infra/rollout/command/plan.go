@@ -13,7 +13,8 @@ func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what a deploy would change; writes nothing",
-		Long:  "Show what a deploy would change; writes nothing.\nExits with 0 when there is nothing to change and with 2 when there is.",
+		Long: "Show what a deploy would change; writes nothing.\n" +
+			"Exits with 0 when there is nothing to change and with 2 when there is.",
 		Example: `  rollout plan
   rollout plan -f docker-stack.yml -f docker-stack.tls.yml
   rollout plan --json | jq '.operations[] | select(.action == "update")'`,

@@ -9,15 +9,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// question is what a command asks the swarm, and how people are told the answer; programs get it
-// as JSON.
+// question is what a command asks the swarm, and how it tells people the answer. Programs get the answer as JSON.
 type question[T any] struct {
 	ask  func(context.Context, *session) (T, error)
 	text func(io.Writer, *session, T) error
 }
 
-// reading makes a command that asks and prints, and changes nothing. With watchable it can do so again
-// every second.
+// reading makes a command that asks and prints, and changes nothing. A watchable one can repeat that every second.
 func reading[T any](a *app, cmd *cobra.Command, q question[T], watchable bool) *cobra.Command {
 	var asJSON, watching bool
 	cmd.Args = takes(0, 0)
@@ -29,7 +27,8 @@ func reading[T any](a *app, cmd *cobra.Command, q question[T], watchable bool) *
 				if err != nil {
 					return err
 				}
-				if err := a.print(asJSON, answer, func(w io.Writer) error { return q.text(w, s, answer) }); err != nil || !watching {
+				text := func(w io.Writer) error { return q.text(w, s, answer) }
+				if err := a.print(asJSON, answer, text); err != nil || !watching {
 					return err
 				}
 				if a.out.gone() {

@@ -31,7 +31,7 @@ func report(w io.Writer, err error, code int) {
 	}
 }
 
-// reportJSON is the same for programs that read --progress json: the last of its lines.
+// reportJSON tells the same to programs that read --progress json. It writes the last line.
 func reportJSON(w io.Writer, err error, code int) {
 	if err == nil {
 		return
@@ -65,11 +65,14 @@ func reportFailed(w io.Writer, e *deploy.FailedError) {
 	switch {
 	case e.Restored && e.Empty && e.Previous.Number > 0:
 		fmt.Fprintf(w, "Nothing of the stack ran before: what this release created is removed.\n"+
-			"Next: mend it and run: rollout deploy, or bring release %s back with: rollout rollback %d\n", e.Previous, e.Previous.Number)
+			"Next: mend it and run: rollout deploy, or bring release %s back with: rollout rollback %d\n",
+			e.Previous, e.Previous.Number)
 	case e.Restored && e.Previous.Number > 0:
-		fmt.Fprintf(w, "Release %s serves again. What a job did, a migration for example, stays done.\nNext: mend it and run: rollout deploy\n", e.Previous)
+		fmt.Fprintf(w, "Release %s serves again. What a job did, a migration for example, stays done.\n"+
+			"Next: mend it and run: rollout deploy\n", e.Previous)
 	case e.Restored:
-		fmt.Fprintln(w, "There was no release before: what this one created is removed.\nNext: mend it and run: rollout deploy")
+		fmt.Fprintln(w, "There was no release before: what this one created is removed.\n"+
+			"Next: mend it and run: rollout deploy")
 	default:
 		reportNotRestored(w, e)
 	}

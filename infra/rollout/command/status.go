@@ -31,7 +31,8 @@ func statusText(w io.Writer, s *session, now *deploy.Status) error {
 	fmt.Fprintf(w, "Stack %s on %s: %s\n", now.Stack, s.target, release)
 	table(w, now.Services)
 	if now.Lock != nil {
-		fmt.Fprintf(w, "  locked by %s (%s) since %s\n", now.Lock.Who, now.Lock.What, now.Lock.Since.UTC().Format(time.RFC3339))
+		since := now.Lock.Since.UTC().Format(time.RFC3339)
+		fmt.Fprintf(w, "  locked by %s (%s) since %s\n", now.Lock.Who, now.Lock.What, since)
 	}
 	return nil
 }

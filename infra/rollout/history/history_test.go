@@ -13,7 +13,8 @@ import (
 
 func content() history.Content {
 	return history.Content{Stack: model.Stack{
-		Name: "cafe", Configs: []model.Object{{Key: "site", Name: "cafe_site-1"}}, Secrets: []model.Object{{Key: "password", Name: "cafe_password-1"}},
+		Name: "cafe", Configs: []model.Object{{Key: "site", Name: "cafe_site-1"}},
+		Secrets:  []model.Object{{Key: "password", Name: "cafe_password-1"}},
 		Warnings: []model.Warning{{Text: "not kept"}},
 	}}
 }
@@ -48,7 +49,8 @@ func TestHistory(t *testing.T) {
 		t.Fatalf("%d releases, %v", len(releases), err)
 	}
 	newest, oldest := releases[0], releases[history.Keep]
-	if newest.Number != history.Keep+3 || len([]rune(newest.Reason)) != 200 || newest.By != "anna" || newest.Of != 4 || !newest.Ended.Equal(at) {
+	if newest.Number != history.Keep+3 || len([]rune(newest.Reason)) != 200 || newest.By != "anna" || newest.Of != 4 ||
+		!newest.Ended.Equal(at) {
 		t.Errorf("%+v", newest)
 	}
 	if oldest.Number != 1 {

@@ -30,12 +30,13 @@ type State struct {
 	Services []swarm.Service // by name; without jobs
 	Jobs     []swarm.Service // left by a rollout that was killed
 	Networks []network.Summary
-	Configs  []swarm.Config // all of the swarm
-	Secrets  []swarm.Secret // all of the swarm
+	Configs  []swarm.Config // of the whole swarm
+	Secrets  []swarm.Secret // of the whole swarm; Swarm gives nobody their values
 }
 
 // ErrNotManager is returned when the engine is not the manager of a swarm.
-var ErrNotManager = errors.New("this engine is not a swarm manager; name one with --host, or make it one with: docker swarm init")
+var ErrNotManager = errors.New("this engine is not a swarm manager; " +
+	"name one with --host, or make it one with: docker swarm init")
 
 // Read reads the state of a stack.
 func Read(ctx context.Context, engine Engine, name string) (*State, error) {
@@ -67,7 +68,7 @@ func Read(ctx context.Context, engine Engine, name string) (*State, error) {
 	return state, nil
 }
 
-// CheckManager tells an engine that cannot be asked about a swarm.
+// CheckManager returns an error for an engine that does not manage a swarm.
 func CheckManager(ctx context.Context, engine Engine) error {
 	info, err := engine.Info(ctx)
 	if err != nil {
@@ -94,8 +95,8 @@ func (s *State) HasNetwork(name string) bool {
 	return slices.ContainsFunc(s.Networks, func(n network.Summary) bool { return n.Name == name })
 }
 
-// NetworkName returns the name of the network with that identifier: a swarm keeps the identifier
-// where a file has the name.
+// NetworkName returns the name of the network with that identifier. A swarm keeps the identifier where a file has
+// the name.
 func (s *State) NetworkName(id string) string {
 	for _, n := range s.Networks {
 		if n.ID == id {
@@ -115,7 +116,7 @@ func (s *State) HasSecret(name string) bool {
 	return slices.ContainsFunc(s.Secrets, func(c swarm.Secret) bool { return c.Spec.Name == name })
 }
 
-// CurrentSecrets returns the version of each secret that `secret set` has made current.
+// CurrentSecrets returns, by key, the version of each secret that `secret set` has made current.
 func (s *State) CurrentSecrets(name string) map[string]string {
 	current, order := map[string]string{}, map[string]int{}
 	for _, secret := range s.Secrets {
@@ -129,8 +130,8 @@ func (s *State) CurrentSecrets(name string) map[string]string {
 	return current
 }
 
-// SetOrder is the place of a secret's version among those that were set; 0 for one from a file.
-// It is a count and not a time: those who set secrets do not share a clock.
+// SetOrder is the place of a secret's version among those that were set by hand. It is 0 for a version from a file.
+// It is a count and not a time: the people who set secrets have different clocks.
 func SetOrder(labels map[string]string) int {
 	order, _ := strconv.Atoi(labels[model.LabelSet])
 	return order

@@ -1,6 +1,6 @@
-// Package lock lets one rollout at a time change a stack. The lock is a config of the swarm:
-// creating one by name is atomic, updating its labels is compare-and-swap, and removing it by
-// identifier can never hit somebody else's.
+// Package lock lets only one rollout at a time change a stack. The lock is a config of the swarm. To create a
+// config by name is atomic, to update its labels is compare-and-swap, and to remove it by its identifier never
+// removes somebody else's.
 package lock
 
 import (
@@ -27,7 +27,7 @@ type Engine interface {
 	ConfigRemove(ctx context.Context, id string) error
 }
 
-// A lease is renewed every Renewal and is dead when it has not been for Lease.
+// A holder renews its lease every Renewal. It is taken for dead when it has not done so for Lease.
 const (
 	Lease   = 20 * time.Second
 	Renewal = 5 * time.Second
@@ -57,12 +57,13 @@ func (e *HeldError) Error() string {
 	if e.Holder.Where != "" {
 		where = ", " + e.Holder.Where
 	}
-	return fmt.Sprintf("stack %s is locked by %s (%s%s) since %s, %s ago; wait for it with --lock-wait, or if it is dead: rollout lock release --stack %s",
-		e.Stack, e.Holder.Who, e.Holder.What, where, e.Holder.Since.UTC().Format(time.RFC3339), e.Age.Round(time.Second), e.Stack)
+	since, age := e.Holder.Since.UTC().Format(time.RFC3339), e.Age.Round(time.Second)
+	return fmt.Sprintf("stack %s is locked by %s (%s%s) since %s, %s ago; "+
+		"wait for it with --lock-wait, or if it is dead: rollout lock release --stack %s",
+		e.Stack, e.Holder.Who, e.Holder.What, where, since, age, e.Stack)
 }
 
-// ErrLost is why the work of a holder is stopped whose lock is gone: another rollout has taken it, or
-// somebody has released it.
+// ErrLost stops the work of a holder whose lock is gone.
 var ErrLost = errors.New("the lock was lost: another rollout has taken it, or somebody has released it")
 
 // Locker takes and releases the lock of a stack.
@@ -86,13 +87,13 @@ type Lock struct {
 	stop   context.CancelFunc
 	done   chan struct{}
 
-	mu      sync.Mutex // one renewal at a time, and over what follows
+	mu      sync.Mutex // held for a renewal, and for the fields below
 	renewed time.Time
-	late    bool // which has been said
+	late    bool // the warning about a late renewal has been given
 }
 
-// Acquire takes the lock, waiting for it up to wait. The context it returns ends with [ErrLost]
-// when the lease is lost; everything that needs the lock must run in it.
+// Acquire takes the lock, and waits for it as long as wait. The context that it returns ends with [ErrLost] when
+// the lease is lost. Everything that needs the lock must run in that context.
 func (l Locker) Acquire(ctx context.Context, holder Holder, wait time.Duration) (context.Context, *Lock, error) {
 	deadline := time.Now().Add(wait)
 	told := false
@@ -113,14 +114,14 @@ func (l Locker) Acquire(ctx context.Context, holder Holder, wait time.Duration) 
 		if !found {
 			continue // released between the two calls
 		}
+		now := read(current)
 		if dead, why := l.dead(ctx, current); dead {
-			l.Warn(fmt.Sprintf("taking the lock of %s over from %s (%s): %s", l.Stack, read(current).Who, read(current).What, why))
+			l.Warn(fmt.Sprintf("taking the lock of %s over from %s (%s): %s", l.Stack, now.Who, now.What, why))
 			if err := l.Engine.ConfigRemove(ctx, current.ID); err != nil && !cerrdefs.IsNotFound(err) {
 				return nil, nil, fmt.Errorf("remove the dead lock of %s: %w", l.Stack, err)
 			}
 			continue
 		}
-		now := read(current)
 		if !time.Now().Before(deadline) {
 			return nil, nil, &HeldError{Stack: l.Stack, Holder: now, Age: time.Since(now.Since)}
 		}
@@ -137,8 +138,9 @@ func (l Locker) Acquire(ctx context.Context, holder Holder, wait time.Duration) 
 func (l Locker) create(ctx context.Context, holder Holder) (*Lock, error) {
 	spec := swarm.ConfigSpec{
 		Annotations: swarm.Annotations{Name: model.LockName(l.Stack), Labels: map[string]string{
-			model.LabelLock: l.Stack, model.LabelLockWho: holder.Who, model.LabelLockProcess: holder.Process, model.LabelLockWhat: holder.What,
-			model.LabelLockWhere: holder.Where, model.LabelLockSince: stamp(holder.Since), model.LabelLockRenewed: stamp(holder.Since),
+			model.LabelLock: l.Stack, model.LabelLockWho: holder.Who, model.LabelLockProcess: holder.Process,
+			model.LabelLockWhat: holder.What, model.LabelLockWhere: holder.Where,
+			model.LabelLockSince: stamp(holder.Since), model.LabelLockRenewed: stamp(holder.Since),
 		}},
 		Data: []byte("The labels say who holds this lock. Release it with: rollout lock release\n"),
 	}
@@ -149,8 +151,8 @@ func (l Locker) create(ctx context.Context, holder Holder) (*Lock, error) {
 	return &Lock{engine: l.Engine, id: created.ID, spec: spec, warn: l.Warn, renewed: holder.Since}, nil
 }
 
-// dead tells whether the holder has gone. A clock proves nothing across machines: a lease that has
-// run out by ours is watched for a renewal before it is taken over.
+// dead tells whether the holder is gone, and why. The clocks of two machines may differ. So a lease that has run
+// out by this machine's clock is watched for a renewal before it is taken over.
 func (l Locker) dead(ctx context.Context, current swarm.Config) (bool, string) {
 	holder := read(current)
 	if l.Alive != nil {
@@ -181,7 +183,7 @@ func (l Locker) Current(ctx context.Context) (Holder, bool, error) {
 	return read(config), true, nil
 }
 
-// Break releases the lock whoever holds it; the holder stops at its next renewal.
+// Break releases the lock, whoever holds it. The holder stops at its next renewal.
 func (l Locker) Break(ctx context.Context) (Holder, bool, error) {
 	config, found, err := l.current(ctx)
 	if err != nil || !found {
@@ -194,7 +196,8 @@ func (l Locker) Break(ctx context.Context) (Holder, bool, error) {
 }
 
 func (l Locker) current(ctx context.Context) (swarm.Config, bool, error) {
-	configs, err := l.Engine.ConfigList(ctx, swarm.ConfigListOptions{Filters: filters.NewArgs(filters.Arg("label", model.LabelLock+"="+l.Stack))})
+	ofStack := filters.NewArgs(filters.Arg("label", model.LabelLock+"="+l.Stack))
+	configs, err := l.Engine.ConfigList(ctx, swarm.ConfigListOptions{Filters: ofStack})
 	if err != nil {
 		return swarm.Config{}, false, fmt.Errorf("read the lock of %s: %w", l.Stack, err)
 	}
@@ -206,13 +209,16 @@ func (l Locker) current(ctx context.Context) (swarm.Config, bool, error) {
 
 func read(config swarm.Config) Holder {
 	labels := config.Spec.Labels
-	holder := Holder{Who: labels[model.LabelLockWho], Process: labels[model.LabelLockProcess], What: labels[model.LabelLockWhat], Where: labels[model.LabelLockWhere]}
+	holder := Holder{
+		Who: labels[model.LabelLockWho], Process: labels[model.LabelLockProcess],
+		What: labels[model.LabelLockWhat], Where: labels[model.LabelLockWhere],
+	}
 	holder.Since, _ = time.Parse(time.RFC3339Nano, labels[model.LabelLockSince])
 	holder.Renewed, _ = time.Parse(time.RFC3339Nano, labels[model.LabelLockRenewed])
 	return holder
 }
 
-// renew starts the heartbeat.
+// renew starts to renew the lease, and returns a context that ends when the lease is lost.
 func (l *Lock) renew(parent context.Context) context.Context {
 	work, lose := context.WithCancelCause(parent)
 	// The lease outlives the work: an interrupted deploy still tidies up under its lock.
@@ -241,9 +247,9 @@ func (l *Lock) beat(ctx context.Context) error {
 	}
 }
 
-// Fresh returns when the lease is sure to be ours, and [ErrLost] when it is not any more. It must be asked
-// before each write: an engine that is slow, or a process that was stopped for a while, can make a renewal
-// so late that others may take the lock. One that nobody took is renewed, and the work goes on.
+// Fresh returns once the lease is sure to be ours; it returns [ErrLost] when the lease is lost. It must be asked
+// before each write. A slow engine, or a process that was stopped for a while, can make a renewal so late that
+// others may take the lock. If nobody took it, Fresh renews the lease, and the work goes on.
 func (l *Lock) Fresh(ctx context.Context) error {
 	for {
 		l.mu.Lock()
@@ -265,21 +271,22 @@ func (l *Lock) Fresh(ctx context.Context) error {
 	}
 }
 
-// age is how long ago the lease was renewed, by whichever clock says more: one stands still while the machine
-// sleeps, and the other can be set back.
+// age is how long ago the lease was renewed. Two clocks are asked, and the longer answer counts: one clock stands
+// still while the machine sleeps, and the other can be set back.
 func (l *Lock) age() time.Duration {
 	now := time.Now()
 	return max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0)))
 }
 
-// touch renews the lease once. [ErrLost] says that the lock is gone; other errors, that the engine did
-// not answer: then it may still be ours.
+// touch renews the lease once. [ErrLost] says that the lock is gone. After another error the engine did not
+// answer, and the lock may still be ours.
 func (l *Lock) touch(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if age := l.age(); age >= Lease && !l.late {
 		l.late = true
-		l.warn(fmt.Sprintf("the lock's lease is %s old and not renewed yet: the engine is slow, or this machine is", age.Round(time.Second)))
+		l.warn(fmt.Sprintf("the lock's lease is %s old and not renewed yet: the engine is slow, or this machine is",
+			age.Round(time.Second)))
 	}
 	ctx, cancel := context.WithTimeout(ctx, Lease) // a slow engine answers late, and that counts
 	defer cancel()

@@ -16,14 +16,16 @@ import (
 func TestOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		waited := ""
-		l := lock.Locker{Engine: swarmtest.New(), Stack: "cafe", Warn: func(text string) { t.Error(text) }, Waiting: func(h lock.Holder) { waited = h.Who }}
+		l := lock.Locker{Engine: swarmtest.New(), Stack: "cafe", Warn: func(text string) { t.Error(text) },
+			Waiting: func(h lock.Holder) { waited = h.Who }}
 		_, first, err := l.Acquire(t.Context(), lock.Holder{Who: "anna", What: "deploy", Where: "here"}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * lock.Lease) // renewed meanwhile
 		var held *lock.HeldError
-		if _, _, err := l.Acquire(t.Context(), lock.Holder{Who: "ben"}, 3*time.Second); !errors.As(err, &held) || held.Holder.Who != "anna" || !strings.Contains(err.Error(), "here") || waited != "anna" {
+		if _, _, err := l.Acquire(t.Context(), lock.Holder{Who: "ben"}, 3*time.Second); !errors.As(err, &held) ||
+			held.Holder.Who != "anna" || !strings.Contains(err.Error(), "here") || waited != "anna" {
 			t.Fatalf("%v, waited for %q", err, waited)
 		}
 		time.AfterFunc(3*time.Second, func() {
@@ -78,7 +80,8 @@ func TestALeaseThatNobodyTookIsRenewedHoweverLate(t *testing.T) {
 		if context.Cause(work) != nil || strings.Count(warned, "the lock's lease is") != 1 {
 			t.Errorf("the work ended with %v; warned %q, want no end and one warning", context.Cause(work), warned)
 		}
-		if holder, found, err := l.Current(t.Context()); !found || err != nil || holder.Who != "anna" || time.Since(holder.Renewed) > lock.Renewal {
+		if holder, found, err := l.Current(t.Context()); !found || err != nil || holder.Who != "anna" ||
+			time.Since(holder.Renewed) > lock.Renewal {
 			t.Errorf("the holder is %+v, %t, %v, want anna, renewed", holder, found, err)
 		}
 		if err := held.Release(t.Context()); err != nil {

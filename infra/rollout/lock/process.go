@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Process identifies this process among all that ever ran on this machine: the boot, the namespace
-// in which its number counts, the number, and when it was started, since numbers come again.
-// It is empty where the system does not tell.
+// Process identifies this process among all that ever ran on this machine. It has the boot, the namespace of the
+// process's number, the number itself, and the time of its start, since numbers are used again. It is empty where
+// the system does not tell.
 func Process() string {
 	started, err := startOf(os.Getpid())
 	if err != nil {
@@ -18,7 +18,7 @@ func Process() string {
 	return fmt.Sprintf("%s/%d/%s", machine(), os.Getpid(), started)
 }
 
-// Alive tells whether that process runs; known is false for one of another machine.
+// Alive tells whether that process runs. For a process of another machine, known is false.
 func Alive(process string) (alive, known bool) {
 	parts := strings.Split(process, "/")
 	if len(parts) != 3 || parts[0] != machine() {

@@ -38,7 +38,8 @@ func newWorld(t *testing.T) *world {
 	if _, err := w.swarm.NetworkCreate(t.Context(), "edge", network.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.swarm.SecretCreate(t.Context(), swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_shared_3"}}); err != nil {
+	if _, err := w.swarm.SecretCreate(t.Context(),
+		swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_shared_3"}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, operation := range w.plan(w.want, plan.Options{}).Operations() {
@@ -81,7 +82,8 @@ func (w *world) elsewhere(name string, change func(*swarm.ServiceSpec)) {
 	w.t.Helper()
 	now := w.service(name)
 	change(&now.Spec)
-	if _, err := w.swarm.ServiceUpdate(w.t.Context(), now.ID, now.Version, now.Spec, swarm.ServiceUpdateOptions{}); err != nil {
+	if _, err := w.swarm.ServiceUpdate(w.t.Context(), now.ID, now.Version, now.Spec,
+		swarm.ServiceUpdateOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -89,7 +91,8 @@ func (w *world) elsewhere(name string, change func(*swarm.ServiceSpec)) {
 // update is the plan's operation for the web service, when the file has that instead of its image.
 func (w *world) update(old, new string) plan.Operation {
 	w.t.Helper()
-	for _, operation := range w.plan(parse(w.t, strings.Replace(file, old, new, 1)), plan.Options{SkipJobs: true}).Operations() {
+	for _, operation := range w.plan(parse(w.t, strings.Replace(file, old, new, 1)),
+		plan.Options{SkipJobs: true}).Operations() {
 		if line := operation.Line(); line.Name == "web" {
 			return operation
 		}
@@ -121,7 +124,8 @@ func TestWhatAPlanListsIsWhatItDoes(t *testing.T) {
 			plan.CreateNetwork{Network: w.want.Networks[0]},
 			plan.CreateObject{Kind: plan.Config, Object: w.want.Configs[0]},
 			plan.CreateObject{Kind: plan.Secret, Object: w.want.Secrets[0]},
-			plan.RemoveService{Name: "none", Before: swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "cafe_none"}}}},
+			plan.RemoveService{Name: "none",
+				Before: swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "cafe_none"}}}},
 		} {
 			w.run(operation)
 		}
@@ -209,7 +213,8 @@ func TestAnUpdateMeetsOthers(t *testing.T) {
 		w.elsewhere("cafe_web", func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Image = "app:theirs" })
 		err := operation.Run(t.Context(), w.Target)
 		var changed *plan.ChangedError
-		if !errors.As(err, &changed) || err.Error() != "service web was changed by someone else meanwhile (image); look at it with: rollout plan" {
+		if !errors.As(err, &changed) ||
+			err.Error() != "service web was changed by someone else meanwhile (image); look at it with: rollout plan" {
 			t.Errorf("got %v", err)
 		}
 		if image(w.service("cafe_web")) != "app:theirs" {
@@ -222,7 +227,8 @@ func TestAnUpdateMeetsOthers(t *testing.T) {
 		if err := w.swarm.ServiceRemove(t.Context(), "cafe_web"); err != nil {
 			t.Fatal(err)
 		}
-		if err := operation.Run(t.Context(), w.Target); err == nil || !strings.HasPrefix(err.Error(), "inspect service web: ") {
+		if err := operation.Run(t.Context(), w.Target); err == nil ||
+			!strings.HasPrefix(err.Error(), "inspect service web: ") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -231,10 +237,13 @@ func TestAnUpdateMeetsOthers(t *testing.T) {
 		// Swarm compares literally: an order of its own is not ours to tidy up.
 		w.elsewhere("cafe_web", func(s *swarm.ServiceSpec) { slices.Reverse(s.TaskTemplate.Networks) })
 		before := w.service("cafe_web")
-		w.run(w.update("    deploy: {replicas: 2}\n    x-rollout: {replicas: keep}\n", "    deploy: {replicas: 2, labels: {team: floor}}\n"))
+		w.run(w.update("    deploy: {replicas: 2}\n    x-rollout: {replicas: keep}\n",
+			"    deploy: {replicas: 2, labels: {team: floor}}\n"))
 		after := w.service("cafe_web")
-		if after.Spec.Labels["team"] != "floor" || before.Spec.TaskTemplate.Networks[0].Target != after.Spec.TaskTemplate.Networks[0].Target {
-			t.Errorf("got %v, networks %v, were %v", after.Spec.Labels, after.Spec.TaskTemplate.Networks, before.Spec.TaskTemplate.Networks)
+		if after.Spec.Labels["team"] != "floor" ||
+			before.Spec.TaskTemplate.Networks[0].Target != after.Spec.TaskTemplate.Networks[0].Target {
+			t.Errorf("got %v, networks %v, were %v", after.Spec.Labels, after.Spec.TaskTemplate.Networks,
+				before.Spec.TaskTemplate.Networks)
 		}
 	})
 }
@@ -278,14 +287,21 @@ func TestAServiceNeedsWhatItRefersTo(t *testing.T) {
 		spec func(*swarm.ContainerSpec)
 		want string
 	}{
-		"ErrMissing/config": {func(c *swarm.ContainerSpec) { c.Configs = []*swarm.ConfigReference{{ConfigName: "none"}} }, "create service x: config none does not exist"},
-		"ErrMissing/secret": {func(c *swarm.ContainerSpec) { c.Secrets = []*swarm.SecretReference{{SecretName: "none"}} }, "create service x: secret none does not exist"},
+		"ErrMissing/config": {
+			func(c *swarm.ContainerSpec) { c.Configs = []*swarm.ConfigReference{{ConfigName: "none"}} },
+			"create service x: config none does not exist",
+		},
+		"ErrMissing/secret": {
+			func(c *swarm.ContainerSpec) { c.Secrets = []*swarm.SecretReference{{SecretName: "none"}} },
+			"create service x: secret none does not exist",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			spec := swarm.ServiceSpec{TaskTemplate: swarm.TaskSpec{ContainerSpec: &swarm.ContainerSpec{Image: "x"}}}
 			c.spec(spec.TaskTemplate.ContainerSpec)
-			if err := (plan.CreateService{Name: "x", Spec: spec}).Run(t.Context(), w.Target); err == nil || err.Error() != c.want {
+			if err := (plan.CreateService{Name: "x", Spec: spec}).Run(t.Context(), w.Target); err == nil ||
+				err.Error() != c.want {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
 		})
@@ -306,7 +322,9 @@ func TestAServiceNeedsWhatItRefersTo(t *testing.T) {
 				if err != nil && !strings.HasPrefix(err.Error(), "create service "+service.Name+": ") {
 					t.Errorf("%s: %v", service.Name, err)
 				}
-				if uses := method == "NetworkList" || method == "ServiceCreate" || method == "ConfigList" && service.Name == "web" || method == "SecretList" && service.Name == "db"; (err != nil) != uses {
+				if uses := method == "NetworkList" || method == "ServiceCreate" ||
+					method == "ConfigList" && service.Name == "web" ||
+					method == "SecretList" && service.Name == "db"; (err != nil) != uses {
 					t.Errorf("%s: got %v", service.Name, err)
 				}
 			}

@@ -103,7 +103,8 @@ func deployed(s *model.Stack) *live.State {
 			spec.TaskTemplate.Networks[i].Target = "id-" + spec.TaskTemplate.Networks[i].Target
 		}
 		spec.Mode.Replicated = &swarm.ReplicatedService{Replicas: ptr(uint64(2))}
-		now.Services = append(now.Services, swarm.Service{ID: "id-" + spec.Name, Spec: spec, ServiceStatus: &swarm.ServiceStatus{DesiredTasks: 2}})
+		now.Services = append(now.Services, swarm.Service{ID: "id-" + spec.Name, Spec: spec,
+			ServiceStatus: &swarm.ServiceStatus{DesiredTasks: 2}})
 	}
 	return now
 }
@@ -154,10 +155,14 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 		return map[string]string{model.LabelNamespace: "cafe", model.LabelKey: key}
 	}
 	old := func(now *live.State) {
-		now.Services = append(now.Services, swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "cafe_old"}}})
-		now.Networks = append(now.Networks, network.Summary{ID: "n1", Name: "cafe_old", Labels: map[string]string{model.LabelNamespace: "cafe"}})
-		now.Configs = append(now.Configs, swarm.Config{ID: "c1", Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "cafe_conf_old", Labels: ours("conf")}}})
-		now.Secrets = append(now.Secrets, swarm.Secret{ID: "s1", Spec: swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_password_old", Labels: ours("password")}}})
+		now.Services = append(now.Services,
+			swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "cafe_old"}}})
+		now.Networks = append(now.Networks, network.Summary{ID: "n1", Name: "cafe_old",
+			Labels: map[string]string{model.LabelNamespace: "cafe"}})
+		now.Configs = append(now.Configs, swarm.Config{ID: "c1",
+			Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "cafe_conf_old", Labels: ours("conf")}}})
+		now.Secrets = append(now.Secrets, swarm.Secret{ID: "s1",
+			Spec: swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_password_old", Labels: ours("password")}}})
 	}
 	unchanged := []string{"unchanged: db", "unchanged: migrate", "unchanged: web"}
 	for name, c := range map[string]struct {
@@ -171,31 +176,56 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 			"prepare: create network cafe_back", "prepare: create config " + config, "prepare: create secret " + password,
 			"wave 1: create service db", "wave 2: run job migrate", "wave 3: create service web",
 		}},
-		"OK/everything is there":      {func(*live.State) {}, plan.Options{JobsDone: jobs}, unchanged},
-		"OK/the job has not run":      {func(*live.State) {}, plan.Options{}, []string{"wave 1: run job migrate", "unchanged: db", "unchanged: web"}},
-		"OK/another job has run":      {func(*live.State) {}, plan.Options{JobsDone: map[string]string{"migrate": "other"}}, []string{"wave 1: run job migrate", "unchanged: db", "unchanged: web"}},
-		"OK/a rollback runs no job":   {func(*live.State) {}, plan.Options{SkipJobs: true}, unchanged},
-		"OK/an image":                 {func(now *live.State) { find(now, "cafe_web").TaskTemplate.ContainerSpec.Image = "app:1" }, plan.Options{JobsDone: jobs}, []string{"wave 1: update service web", "unchanged: db", "unchanged: migrate"}},
-		"OK/a mode":                   {func(now *live.State) { find(now, "cafe_db").Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}} }, plan.Options{JobsDone: jobs}, []string{"wave 1: replace service db", "unchanged: migrate", "unchanged: web"}},
-		"OK/scaled by somebody":       {func(now *live.State) { find(now, "cafe_db").Mode.Replicated.Replicas = ptr(uint64(5)) }, plan.Options{JobsDone: jobs}, []string{"wave 1: update service db", "unchanged: migrate", "unchanged: web"}},
-		"OK/scaled, and that is kept": {func(now *live.State) { find(now, "cafe_web").Mode.Replicated.Replicas = ptr(uint64(5)) }, plan.Options{JobsDone: jobs}, unchanged},
-		"OK/restarted by hand":        {func(now *live.State) { find(now, "cafe_web").TaskTemplate.ForceUpdate = 3 }, plan.Options{JobsDone: jobs}, unchanged},
+		"OK/everything is there": {func(*live.State) {}, plan.Options{JobsDone: jobs}, unchanged},
+		"OK/the job has not run": {func(*live.State) {}, plan.Options{},
+			[]string{"wave 1: run job migrate", "unchanged: db", "unchanged: web"}},
+		"OK/another job has run": {func(*live.State) {}, plan.Options{JobsDone: map[string]string{"migrate": "other"}},
+			[]string{"wave 1: run job migrate", "unchanged: db", "unchanged: web"}},
+		"OK/a rollback runs no job": {func(*live.State) {}, plan.Options{SkipJobs: true}, unchanged},
+		"OK/an image": {
+			func(now *live.State) { find(now, "cafe_web").TaskTemplate.ContainerSpec.Image = "app:1" },
+			plan.Options{JobsDone: jobs}, []string{"wave 1: update service web", "unchanged: db", "unchanged: migrate"},
+		},
+		"OK/a mode": {
+			func(now *live.State) { find(now, "cafe_db").Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}} },
+			plan.Options{JobsDone: jobs}, []string{"wave 1: replace service db", "unchanged: migrate", "unchanged: web"},
+		},
+		"OK/scaled by somebody": {
+			func(now *live.State) { find(now, "cafe_db").Mode.Replicated.Replicas = ptr(uint64(5)) },
+			plan.Options{JobsDone: jobs}, []string{"wave 1: update service db", "unchanged: migrate", "unchanged: web"},
+		},
+		"OK/scaled, and that is kept": {
+			func(now *live.State) { find(now, "cafe_web").Mode.Replicated.Replicas = ptr(uint64(5)) },
+			plan.Options{JobsDone: jobs}, unchanged,
+		},
+		"OK/restarted by hand": {
+			func(now *live.State) { find(now, "cafe_web").TaskTemplate.ForceUpdate = 3 },
+			plan.Options{JobsDone: jobs}, unchanged,
+		},
 		"OK/network of another stack": {func(now *live.State) {
-			now.Networks = append(now.Networks, network.Summary{Name: "other_old", Labels: map[string]string{model.LabelNamespace: "other"}})
+			now.Networks = append(now.Networks, network.Summary{Name: "other_old",
+				Labels: map[string]string{model.LabelNamespace: "other"}})
 		}, plan.Options{JobsDone: jobs, Prune: true}, unchanged},
-		"OK/what the file lacks stays": {old, plan.Options{JobsDone: jobs, Needed: map[string]bool{"cafe_conf_old": true, "cafe_password_old": true}}, append(slices.Clone(unchanged), "kept: old")},
+		"OK/what the file lacks stays": {old, plan.Options{JobsDone: jobs,
+			Needed: map[string]bool{"cafe_conf_old": true, "cafe_password_old": true}},
+			append(slices.Clone(unchanged), "kept: old")},
 		"OK/what the file lacks goes": {old, plan.Options{JobsDone: jobs, Prune: true}, append([]string{
-			"prune: remove service old", "prune: remove config cafe_conf_old", "prune: remove secret cafe_password_old", "prune: remove network cafe_old",
+			"prune: remove service old", "prune: remove config cafe_conf_old", "prune: remove secret cafe_password_old",
+			"prune: remove network cafe_old",
 		}, unchanged...)},
-		"OK/versions that nobody needs go in any case": {old, plan.Options{JobsDone: jobs, Needed: map[string]bool{"cafe_conf_old": true}}, append(append([]string{
-			"prune: remove secret cafe_password_old"}, unchanged...), "kept: old")},
+		"OK/versions that nobody needs go in any case": {old,
+			plan.Options{JobsDone: jobs, Needed: map[string]bool{"cafe_conf_old": true}}, append(append([]string{
+				"prune: remove secret cafe_password_old"}, unchanged...), "kept: old")},
 		"OK/the current version of a secret that is set stays": {func(now *live.State) {
 			labels := ours("shared")
 			labels[model.LabelSet] = "4"
-			now.Secrets = append(now.Secrets, swarm.Secret{ID: "s4", Spec: swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_shared_4", Labels: labels}}})
+			now.Secrets = append(now.Secrets, swarm.Secret{ID: "s4",
+				Spec: swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_shared_4", Labels: labels}}})
 		}, plan.Options{JobsDone: jobs}, unchanged},
 		"OK/what rollout keeps for itself stays": {func(now *live.State) {
-			now.Configs = append(now.Configs, swarm.Config{ID: "k", Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "rollout.cafe.r1", Labels: map[string]string{model.LabelNamespace: "cafe"}}}})
+			now.Configs = append(now.Configs, swarm.Config{ID: "k",
+				Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "rollout.cafe.r1",
+					Labels: map[string]string{model.LabelNamespace: "cafe"}}}})
 		}, plan.Options{JobsDone: jobs, Prune: true}, unchanged},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +240,8 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
 			changes := slices.ContainsFunc(c.want, func(line string) bool {
-				return strings.HasPrefix(line, "prepare") || strings.HasPrefix(line, "wave") || strings.HasPrefix(line, "prune: remove service")
+				return strings.HasPrefix(line, "prepare") || strings.HasPrefix(line, "wave") ||
+					strings.HasPrefix(line, "prune: remove service")
 			})
 			if made.Empty() == changes {
 				t.Errorf("empty: %t", made.Empty())
@@ -221,8 +252,15 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 		change func(*live.State)
 		want   plan.MissingError
 	}{
-		"ErrMissing/network": {func(now *live.State) { now.Networks = now.Networks[:2] }, plan.MissingError{Kind: "network", Name: "edge", Next: "create it with: docker network create --driver overlay edge"}},
-		"ErrMissing/secret":  {func(now *live.State) { now.Secrets = now.Secrets[:1] }, plan.MissingError{Kind: "secret", Name: "cafe_shared_3", Next: "set it with: rollout secret set shared"}},
+		"ErrMissing/network": {
+			func(now *live.State) { now.Networks = now.Networks[:2] },
+			plan.MissingError{Kind: "network", Name: "edge",
+				Next: "create it with: docker network create --driver overlay edge"},
+		},
+		"ErrMissing/secret": {
+			func(now *live.State) { now.Secrets = now.Secrets[:1] },
+			plan.MissingError{Kind: "secret", Name: "cafe_shared_3", Next: "set it with: rollout secret set shared"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -260,7 +298,8 @@ func TestAPlanSaysHowAServiceChanges(t *testing.T) {
 	t.Run("OK/networks by name", func(t *testing.T) {
 		t.Parallel()
 		now := deployed(want)
-		find(now, "cafe_db").TaskTemplate.Networks = []swarm.NetworkAttachmentConfig{{Target: "id-edge", Aliases: []string{"db"}}}
+		find(now, "cafe_db").TaskTemplate.Networks = []swarm.NetworkAttachmentConfig{{Target: "id-edge",
+			Aliases: []string{"db"}}}
 		made, err := plan.Make(want, now, plan.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -269,7 +308,8 @@ func TestAPlanSaysHowAServiceChanges(t *testing.T) {
 		for _, change := range db(made).Line().Changes {
 			fields = append(fields, change.Field)
 		}
-		if want := []string{"networks[cafe_back].aliases", "networks[cafe_back]", "networks[edge].aliases", "networks[edge]"}; !slices.Equal(fields, want) {
+		if want := []string{"networks[cafe_back].aliases", "networks[cafe_back]", "networks[edge].aliases",
+			"networks[edge]"}; !slices.Equal(fields, want) {
 			t.Errorf("got %q, want %q", fields, want)
 		}
 	})
@@ -297,7 +337,8 @@ func TestAPlanSaysHowAServiceChanges(t *testing.T) {
 		now := deployed(want)
 		now.Networks[1].Internal = true
 		made, _ := plan.Make(want, now, plan.Options{})
-		if len(made.Warnings) != 1 || !strings.HasPrefix(made.Warnings[0].Text, "network cafe_back differs from the file; a network cannot be changed") {
+		if len(made.Warnings) != 1 || !strings.HasPrefix(made.Warnings[0].Text,
+			"network cafe_back differs from the file; a network cannot be changed") {
 			t.Errorf("got %v", made.Warnings)
 		}
 	})
@@ -306,7 +347,8 @@ func TestAPlanSaysHowAServiceChanges(t *testing.T) {
 		now := deployed(want)
 		find(now, "cafe_db").Mode = swarm.ServiceMode{ReplicatedJob: &swarm.ReplicatedJob{}}
 		find(now, "cafe_web").TaskTemplate.ContainerSpec.Image = "app:1"
-		now.Services = append(now.Services, swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "cafe_old"}}})
+		now.Services = append(now.Services,
+			swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "cafe_old"}}})
 		made, _ := plan.Make(want, now, plan.Options{Prune: true})
 		var got []string
 		for _, operation := range made.Destructive() {
@@ -324,12 +366,20 @@ func TestUndoTakesBack(t *testing.T) {
 	now := deployed(want)
 	before := now.Services[0]
 	for name, c := range map[string]struct{ operation, want plan.Operation }{
-		"OK/creation":    {plan.CreateService{Name: "db", Spec: before.Spec}, plan.RemoveService{Name: "db", Before: swarm.Service{Spec: before.Spec}, Note: "this run created it"}},
-		"OK/removal":     {plan.RemoveService{Name: "db", Before: before}, plan.CreateService{Name: "db", Spec: before.Spec}},
-		"OK/replacement": {plan.ReplaceService{Name: "db", Before: before, Spec: web(), Changes: []plan.Change{{"mode", "a", "b"}}}, plan.ReplaceService{Name: "db", Before: swarm.Service{Spec: web()}, Spec: before.Spec, Changes: []plan.Change{{"mode", "b", "a"}}}},
+		"OK/creation": {plan.CreateService{Name: "db", Spec: before.Spec},
+			plan.RemoveService{Name: "db", Before: swarm.Service{Spec: before.Spec}, Note: "this run created it"}},
+		"OK/removal": {plan.RemoveService{Name: "db", Before: before}, plan.CreateService{Name: "db", Spec: before.Spec}},
+		"OK/replacement": {plan.ReplaceService{Name: "db", Before: before, Spec: web(),
+			Changes: []plan.Change{{"mode", "a", "b"}}},
+			plan.ReplaceService{Name: "db", Before: swarm.Service{Spec: web()}, Spec: before.Spec,
+				Changes: []plan.Change{{"mode", "b", "a"}}}},
 		"OK/update": {
-			plan.UpdateService{Name: "db", Before: before, Spec: web(), Changes: []plan.Change{{"image", "db:0", "db:1"}, {"command", "", "x"}}, Effect: plan.Restarts, Tasks: 2, KeepReplicas: true},
-			plan.RestoreService{Name: "db", Before: before, Spec: before.Spec, Changes: []plan.Change{{"image", "db:1", "db:0"}, {"command", "x", ""}}, Effect: plan.Restarts, Tasks: 2, KeepReplicas: true},
+			plan.UpdateService{Name: "db", Before: before, Spec: web(),
+				Changes: []plan.Change{{"image", "db:0", "db:1"}, {"command", "", "x"}}, Effect: plan.Restarts, Tasks: 2,
+				KeepReplicas: true},
+			plan.RestoreService{Name: "db", Before: before, Spec: before.Spec,
+				Changes: []plan.Change{{"image", "db:1", "db:0"}, {"command", "x", ""}}, Effect: plan.Restarts, Tasks: 2,
+				KeepReplicas: true},
 		},
 		"OK/network stays": {plan.CreateNetwork{Network: want.Networks[0]}, nil},
 		"OK/version stays": {plan.CreateObject{Kind: plan.Config, Object: want.Configs[0]}, nil},

@@ -41,7 +41,8 @@ func golden(t *testing.T, name, got string) {
 func variety(t *testing.T) *plan.Plan {
 	t.Helper()
 	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	want := parse(t, strings.NewReplacer("[back, edge]", "[back, edge, more]", "  back: {}", "  back: {}\n  more: {}").Replace(file))
+	want := parse(t, strings.NewReplacer("[back, edge]", "[back, edge, more]", "  back: {}",
+		"  back: {}\n  more: {}").Replace(file))
 	want.Warnings = []model.Warning{{Service: "db", Text: "no healthcheck"}, {Text: "ports: a swarm ignores it"}}
 	now := deployed(want)
 	now.Configs, now.Secrets = nil, now.Secrets[1:]
@@ -50,10 +51,12 @@ func variety(t *testing.T) *plan.Plan {
 	web := find(now, "cafe_web")
 	web.TaskTemplate.ContainerSpec.Image = "app:1" + digest
 	web.TaskTemplate.ContainerSpec.Env = []string{"PASSWORD=hunter1", "OLD="}
-	web.TaskTemplate.Networks = slices.DeleteFunc(web.TaskTemplate.Networks, func(n swarm.NetworkAttachmentConfig) bool { return n.Target == "id-cafe_more" })
+	web.TaskTemplate.Networks = slices.DeleteFunc(web.TaskTemplate.Networks,
+		func(n swarm.NetworkAttachmentConfig) bool { return n.Target == "id-cafe_more" })
 	web.Labels["team"] = "floor"
 	for _, name := range []string{"cafe_legacy", "cafe_old"} {
-		now.Services = append(now.Services, swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: name}}})
+		now.Services = append(now.Services,
+			swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: name}}})
 	}
 	made, err := plan.Make(want, now, plan.Options{From: "v1", Prune: true})
 	if err != nil {
@@ -108,7 +111,10 @@ func TestAPlanIsShown(t *testing.T) {
 
 func TestAPlanWithoutChangesSaysSo(t *testing.T) {
 	t.Parallel()
-	want := parse(t, "services: {a: {image: a, networks: [edge], healthcheck: {test: [CMD, x]}, deploy: {replicas: 2}}}\nnetworks: {edge: {external: true, name: edge}}\n")
+	want := parse(t, `
+services: {a: {image: a, networks: [edge], healthcheck: {test: [CMD, x]}, deploy: {replicas: 2}}}
+networks: {edge: {external: true, name: edge}}
+`)
 	now := deployed(want)
 	t.Run("OK", func(t *testing.T) {
 		made, err := plan.Make(want, now, plan.Options{})
@@ -117,13 +123,20 @@ func TestAPlanWithoutChangesSaysSo(t *testing.T) {
 		}
 		var out bytes.Buffer
 		made.Text(&out, plan.View{Target: "here"})
-		if want := "Stack cafe on here: (none) → (none)\n\n  = service  a                            unchanged\n\nNothing to change.\n"; out.String() != want {
+		const want = `Stack cafe on here: (none) → (none)
+
+  = service  a                            unchanged
+
+Nothing to change.
+`
+		if out.String() != want {
 			t.Errorf("got\n%q\nwant\n%q", out.String(), want)
 		}
 	})
 	t.Run("OK/nor is tidying up a change", func(t *testing.T) {
 		dusty := *now
-		dusty.Networks = append(dusty.Networks, network.Summary{ID: "n", Name: "cafe_old", Labels: map[string]string{model.LabelNamespace: "cafe"}})
+		dusty.Networks = append(dusty.Networks, network.Summary{ID: "n", Name: "cafe_old",
+			Labels: map[string]string{model.LabelNamespace: "cafe"}})
 		made, err := plan.Make(want, &dusty, plan.Options{Prune: true})
 		if err != nil {
 			t.Fatal(err)
@@ -133,7 +146,8 @@ func TestAPlanWithoutChangesSaysSo(t *testing.T) {
 		}
 	})
 	t.Run("OK/an empty swarm", func(t *testing.T) {
-		if made, err := plan.Make(want, &live.State{Networks: now.Networks}, plan.Options{}); err != nil || made.Summary() != "1 to create, 0 unchanged." {
+		if made, err := plan.Make(want, &live.State{Networks: now.Networks}, plan.Options{}); err != nil ||
+			made.Summary() != "1 to create, 0 unchanged." {
 			t.Errorf("got %v, %v", made, err)
 		}
 	})

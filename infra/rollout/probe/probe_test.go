@@ -17,7 +17,8 @@ import (
 )
 
 // server answers every question with what the handler says, and counts the questions.
-func server(t *testing.T, handler func(n int, w http.ResponseWriter, r *http.Request)) (url string, asked *atomic.Int64) {
+func server(t *testing.T, handler func(n int, w http.ResponseWriter, r *http.Request)) (url string,
+	asked *atomic.Int64) {
 	t.Helper()
 	asked = &atomic.Int64{}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +62,8 @@ func TestSettleWaitsUntilOnlyTheNewReleaseAnswers(t *testing.T) {
 		first, askedFirst := server(t, release("new"))
 		second, askedSecond := server(t, release("new"))
 		began := time.Now()
-		if err := prober(&told).Settle(t.Context(), []probe.Question{wantNew(first), wantNew(second)}, 300*time.Millisecond); err != nil {
+		if err := prober(&told).Settle(t.Context(), []probe.Question{wantNew(first), wantNew(second)},
+			300*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took < 300*time.Millisecond {
@@ -144,7 +146,8 @@ func TestSettleWaitsUntilOnlyTheNewReleaseAnswers(t *testing.T) {
 				t.Errorf("User-Agent %q", agent)
 			}
 		})
-		if err := prober(&reports{}).Settle(t.Context(), []probe.Question{{URL: url, Probe: model.Probe{Timeout: 10 * time.Second}}}, 300*time.Millisecond); err != nil {
+		if err := prober(&reports{}).Settle(t.Context(),
+			[]probe.Question{{URL: url, Probe: model.Probe{Timeout: 10 * time.Second}}}, 300*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 		if int64(len(from)) != asked.Load() {
@@ -233,14 +236,16 @@ func TestSettleFailsWithTheLastWrongAnswer(t *testing.T) {
 	t.Run("ErrAnswer/nobody listens", func(t *testing.T) {
 		closed := httptest.NewServer(nil)
 		closed.Close()
-		err := prober(&reports{}).Settle(t.Context(), []probe.Question{{URL: closed.URL, Probe: model.Probe{Timeout: time.Nanosecond}}}, 0)
+		err := prober(&reports{}).Settle(t.Context(),
+			[]probe.Question{{URL: closed.URL, Probe: model.Probe{Timeout: time.Nanosecond}}}, 0)
 		checkError(t, err, closed.URL, "connection refused")
 		if strings.Contains(err.Error(), "Get ") {
 			t.Errorf("error %q names the method", err)
 		}
 	})
 	t.Run("ErrAnswer/no address", func(t *testing.T) {
-		err := prober(&reports{}).Settle(t.Context(), []probe.Question{{URL: ":", Probe: model.Probe{Timeout: time.Nanosecond}}}, 0)
+		err := prober(&reports{}).Settle(t.Context(),
+			[]probe.Question{{URL: ":", Probe: model.Probe{Timeout: time.Nanosecond}}}, 0)
 		checkError(t, err, ":", "missing protocol scheme")
 	})
 	t.Run("ErrAnswer/the first failure ends the others", func(t *testing.T) {
@@ -249,7 +254,8 @@ func TestSettleFailsWithTheLastWrongAnswer(t *testing.T) {
 		question := wantNew(bad)
 		question.Timeout = time.Nanosecond
 		began := time.Now()
-		checkError(t, prober(&reports{}).Settle(t.Context(), []probe.Question{wantNew(good), question}, time.Hour), bad, `"old"`)
+		checkError(t, prober(&reports{}).Settle(t.Context(), []probe.Question{wantNew(good), question}, time.Hour), bad,
+			`"old"`)
 		if took := time.Since(began); took > 30*time.Second {
 			t.Errorf("took %s", took)
 		}
@@ -262,7 +268,8 @@ func TestSettleEndsWithItsContext(t *testing.T) {
 		url, _ := server(t, hang)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if err := prober(&reports{}).Settle(ctx, []probe.Question{wantNew(url)}, 0); !errors.Is(err, context.DeadlineExceeded) {
+		if err := prober(&reports{}).Settle(ctx, []probe.Question{wantNew(url)}, 0); !errors.Is(err,
+			context.DeadlineExceeded) {
 			t.Errorf("error %v, want the context's", err)
 		}
 	})

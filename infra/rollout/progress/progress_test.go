@@ -2,6 +2,7 @@ package progress_test
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"io"
 	"regexp"
@@ -16,10 +17,11 @@ import (
 
 var (
 	starting = watch.Status{Service: "app", State: "starting", Done: 0, Want: 2}
-	crashed  = watch.Status{Service: "app", State: "starting", Done: 1, Want: 2, Detail: "task t1 on m2: failed, exit code 3"}
-	running  = watch.Status{Service: "app", State: "running", Done: 2, Want: 2, Settled: true}
-	ready    = watch.Status{Service: "db", State: "running", Done: 1, Want: 1, Settled: true}
-	failed   = watch.Status{Service: "db", State: "failed", Done: 0, Want: 1, Detail: "service db: 3 tasks failed"}
+	crashed  = watch.Status{Service: "app", State: "starting", Done: 1, Want: 2,
+		Detail: "task t1 on m2: failed, exit code 3"}
+	running = watch.Status{Service: "app", State: "running", Done: 2, Want: 2, Settled: true}
+	ready   = watch.Status{Service: "db", State: "running", Done: 1, Want: 1, Settled: true}
+	failed  = watch.Status{Service: "db", State: "failed", Done: 0, Want: 1, Detail: "service db: 3 tasks failed"}
 )
 
 // play is a rollout as every sink is told it.
@@ -53,7 +55,8 @@ TIME app: 2/2 running
 `
 
 func TestPlainWritesALineForEachChange(t *testing.T) {
-	for name, mode := range map[string]progress.Mode{"OK/asked for": progress.Plain, "OK/auto without a terminal": progress.Auto} {
+	for name, mode := range map[string]progress.Mode{"OK/asked for": progress.Plain,
+		"OK/auto without a terminal": progress.Auto} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
 			play(newSink(t, mode, &out, false, true))
@@ -80,13 +83,10 @@ func TestPlainWritesALineForEachChange(t *testing.T) {
 	})
 }
 
-const jsonGolden = `{"type":"step","text":"release r2 (new) begins"}
-{"type":"service","service":{"service":"app","state":"starting","done":0,"want":2,"settled":false}}
-{"type":"service","service":{"service":"db","state":"failed","done":0,"want":1,"detail":"service db: 3 tasks failed","settled":false}}
-{"type":"service","service":{"service":"app","state":"starting","done":1,"want":2,"detail":"task t1 on m2: failed, exit code 3","settled":false}}
-{"type":"warning","text":"the disk is full"}
-{"type":"service","service":{"service":"app","state":"running","done":2,"want":2,"settled":true}}
-`
+// events are the JSON lines of play, without their times.
+//
+//go:embed testdata/events.jsonl
+var events string
 
 func TestJSONWritesAnObjectForEachChange(t *testing.T) {
 	t.Run("OK", func(t *testing.T) {
@@ -103,8 +103,8 @@ func TestJSONWritesAnObjectForEachChange(t *testing.T) {
 			}
 		}
 		got := regexp.MustCompile(`"time":"[^"]+",`).ReplaceAllString(out.String(), "")
-		if got != jsonGolden {
-			t.Errorf("got\n%s\nwant\n%s", got, jsonGolden)
+		if got != events {
+			t.Errorf("got\n%s\nwant\n%s", got, events)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// tty draws one line for each service, all at once, and lets steps scroll by above them.
+// tty draws one line for each service. Steps scroll by above these lines.
 type tty struct {
 	pool   *mpb.Progress
 	colour bool
@@ -21,7 +21,7 @@ type tty struct {
 	lines map[string]*line
 }
 
-// width is for a writer that is no terminal (--progress tty in a log); a terminal has its own.
+// width is that of a line in a file (--progress tty in a log). A terminal has its own.
 const width = 160
 
 // line is a service on the screen.
@@ -33,11 +33,9 @@ type line struct {
 }
 
 func newTTY(w io.Writer, colour bool) *tty {
-	return &tty{
-		pool:   mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh(), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithWidth(width)),
-		colour: colour,
-		lines:  map[string]*line{},
-	}
+	const rate = 200 * time.Millisecond
+	pool := mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh(), mpb.WithRefreshRate(rate), mpb.WithWidth(width))
+	return &tty{pool: pool, colour: colour, lines: map[string]*line{}}
 }
 
 func (t *tty) Step(text string) { fmt.Fprintln(t.pool, text) }
@@ -64,10 +62,8 @@ func (t *tty) Services(statuses []watch.Status) {
 	}
 }
 
-// add puts a line for the service on the screen. The bar never completes by itself: a service that
-// runs may fail a moment later.
-//
-// There is none where the terminal is gone: then nothing is drawn, and the release goes on.
+// add puts a line for the service on the screen. The bar never completes by itself: a service that runs may fail a
+// moment later. When the terminal is gone there is no bar and nothing is drawn, and the release goes on.
 func (t *tty) add(l *line) {
 	bar, err := t.pool.Add(0, mpb.NopStyle().Build(), mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
 		t.mu.Lock()
@@ -96,7 +92,7 @@ func (t *tty) draw(l *line) string {
 	return text
 }
 
-// mark says with a character what the colour says, for those who see none.
+// mark says with a character what the colour says, for people who do not see the colour.
 func mark(status watch.Status) string {
 	switch {
 	case status.State == "failed":

@@ -14,8 +14,9 @@ import (
 
 var (
 	schemaPath    = regexp.MustCompile(`(?s)^(\(root\)|[A-Za-z0-9_.-]+) (.+)$`)
-	interpolation = regexp.MustCompile(`(?s)^(?:error while interpolating|invalid interpolation format for) ([^:]+): (.+)$`)
-	unknownKey    = regexp.MustCompile(`(?s)^Additional property (.+) is not allowed$`)
+	interpolation = regexp.MustCompile(`(?s)^(?:error while interpolating|` +
+		`invalid interpolation format for) ([^:]+): (.+)$`)
+	unknownKey = regexp.MustCompile(`(?s)^Additional property (.+) is not allowed$`)
 )
 
 // locate reads the path out of an error of the loader. Key stays empty where it has none.

@@ -65,7 +65,8 @@ func parse(file string, data []byte) (*source, error) {
 	case err != nil:
 		return nil, s.syntax(err)
 	case next.Content[0].Tag != "!!null":
-		return nil, &Error{File: file, Line: next.Content[0].Line, Problem: "a second document begins here; a stack file has one"}
+		const problem = "a second document begins here; a stack file has one"
+		return nil, &Error{File: file, Line: next.Content[0].Line, Problem: problem}
 	}
 	s.root = document.Content[0]
 	if s.root.Kind != yaml.MappingNode {

@@ -19,7 +19,8 @@ func (e Environment) Lookup(name string) (value string, ok bool) {
 }
 
 // variable is the pattern of docker/cli's template package, which does not export it.
-var variable = regexp.MustCompile(`\$(?i:(\$)|([_a-z][_a-z0-9]*(?::?[-?][^}]*)?)|{([_a-z][_a-z0-9]*(?::?[-?][^}]*)?)}|())`)
+var variable = regexp.MustCompile(`\$(?i:(\$)|` +
+	`([_a-z][_a-z0-9]*(?::?[-?][^}]*)?)|{([_a-z][_a-z0-9]*(?::?[-?][^}]*)?)}|())`)
 
 // checkVariables reports the first variable that has neither a value nor a default. docker/cli
 // puts an empty string in its place, and in a string of several variables it loses all errors but

@@ -26,7 +26,8 @@ func (s *Swarm) NetworkList(ctx context.Context, _ network.ListOptions) ([]netwo
 	return slices.Clone(s.networks), nil
 }
 
-func (s *Swarm) NetworkCreate(ctx context.Context, name string, options network.CreateOptions) (network.CreateResponse, error) {
+func (s *Swarm) NetworkCreate(ctx context.Context, name string,
+	options network.CreateOptions) (network.CreateResponse, error) {
 	if err := s.enter(ctx, "NetworkCreate"); err != nil {
 		return network.CreateResponse{}, err
 	}
@@ -38,7 +39,8 @@ func (s *Swarm) NetworkCreate(ctx context.Context, name string, options network.
 	}
 	id := s.id("network")
 	s.networks = append(s.networks, network.Summary{
-		ID: id, Name: name, Driver: options.Driver, Labels: options.Labels, Attachable: options.Attachable, Internal: options.Internal,
+		ID: id, Name: name, Driver: options.Driver, Labels: options.Labels, Attachable: options.Attachable,
+		Internal: options.Internal,
 	})
 	return network.CreateResponse{ID: id}, nil
 }
@@ -204,7 +206,9 @@ func (s *Swarm) DistributionInspect(ctx context.Context, image, _ string) (regis
 		return registry.DistributionInspect{}, missing("manifest", image)
 	}
 	var found registry.DistributionInspect
-	err := json.Unmarshal(fmt.Appendf(nil, `{"Descriptor":{"digest":%q},"Platforms":[{"architecture":"amd64","os":"linux"},{"architecture":"arm","os":"linux"}]}`, digest(image)), &found)
+	const platforms = `[{"architecture":"amd64","os":"linux"},{"architecture":"arm","os":"linux"}]`
+	answer := fmt.Appendf(nil, `{"Descriptor":{"digest":%q},"Platforms":%s}`, digest(image), platforms)
+	err := json.Unmarshal(answer, &found)
 	return found, err
 }
 

@@ -182,7 +182,8 @@ func (s *Swarm) find(id string) *service {
 	return nil
 }
 
-func (s *Swarm) ServiceInspectWithRaw(ctx context.Context, id string, _ swarm.ServiceInspectOptions) (swarm.Service, []byte, error) {
+func (s *Swarm) ServiceInspectWithRaw(ctx context.Context, id string, _ swarm.ServiceInspectOptions) (swarm.Service,
+	[]byte, error) {
 	if err := s.enter(ctx, "ServiceInspect"); err != nil {
 		return swarm.Service{}, nil, err
 	}
@@ -194,7 +195,8 @@ func (s *Swarm) ServiceInspectWithRaw(ctx context.Context, id string, _ swarm.Se
 	return v.view(false), nil, nil
 }
 
-func (s *Swarm) ServiceCreate(ctx context.Context, spec swarm.ServiceSpec, _ swarm.ServiceCreateOptions) (swarm.ServiceCreateResponse, error) {
+func (s *Swarm) ServiceCreate(ctx context.Context, spec swarm.ServiceSpec,
+	_ swarm.ServiceCreateOptions) (swarm.ServiceCreateResponse, error) {
 	if err := s.enter(ctx, "ServiceCreate"); err != nil {
 		return swarm.ServiceCreateResponse{}, err
 	}
@@ -216,7 +218,10 @@ func (s *Swarm) ServiceCreate(ctx context.Context, spec swarm.ServiceSpec, _ swa
 func (s *Swarm) resolve(spec swarm.ServiceSpec) (swarm.ServiceSpec, error) {
 	spec = copied(spec)
 	for i, n := range spec.TaskTemplate.Networks {
-		found := slices.IndexFunc(s.networks, func(known network.Summary) bool { return known.Name == n.Target || known.ID == n.Target })
+		found := slices.IndexFunc(s.networks, func(known network.Summary) bool {
+			return known.Name == n.Target ||
+				known.ID == n.Target
+		})
 		if found < 0 {
 			return spec, missing("network", n.Target)
 		}
@@ -235,7 +240,8 @@ func (s *Swarm) resolve(spec swarm.ServiceSpec) (swarm.ServiceSpec, error) {
 	return spec, nil
 }
 
-func (s *Swarm) ServiceUpdate(ctx context.Context, id string, version swarm.Version, spec swarm.ServiceSpec, _ swarm.ServiceUpdateOptions) (swarm.ServiceUpdateResponse, error) {
+func (s *Swarm) ServiceUpdate(ctx context.Context, id string, version swarm.Version, spec swarm.ServiceSpec,
+	_ swarm.ServiceUpdateOptions) (swarm.ServiceUpdateResponse, error) {
 	if err := s.enter(ctx, "ServiceUpdate"); err != nil {
 		return swarm.ServiceUpdateResponse{}, err
 	}
@@ -281,7 +287,8 @@ func (t *task) stop() {
 }
 
 func ended(state swarm.TaskState) bool {
-	return slices.Contains([]swarm.TaskState{swarm.TaskStateComplete, swarm.TaskStateFailed, swarm.TaskStateRejected, swarm.TaskStateShutdown}, state)
+	return slices.Contains([]swarm.TaskState{swarm.TaskStateComplete, swarm.TaskStateFailed, swarm.TaskStateRejected,
+		swarm.TaskStateShutdown}, state)
 }
 
 func (v *service) replicas() int {
@@ -371,7 +378,8 @@ func (s *Swarm) advance(now time.Time) {
 				running++
 			}
 			failed = failed || t.Status.State == swarm.TaskStateFailed
-			restart := condition == swarm.RestartPolicyConditionAny || condition == swarm.RestartPolicyConditionOnFailure && t.Status.State == swarm.TaskStateFailed
+			restart := condition == swarm.RestartPolicyConditionAny ||
+				condition == swarm.RestartPolicyConditionOnFailure && t.Status.State == swarm.TaskStateFailed
 			if !ended(before) && ended(t.Status.State) && restart {
 				s.startTask(v, t.Slot, t.NodeID)
 			}
@@ -418,7 +426,8 @@ func (s *Swarm) TaskList(ctx context.Context, options swarm.TaskListOptions) ([]
 	args := options.Filters
 	var out []swarm.Task
 	for _, v := range s.services {
-		if args.Contains("service") && !args.ExactMatch("service", v.ID) && !args.ExactMatch("service", v.Spec.Name) || !args.MatchKVList("label", v.Spec.Labels) {
+		if args.Contains("service") && !args.ExactMatch("service", v.ID) && !args.ExactMatch("service", v.Spec.Name) ||
+			!args.MatchKVList("label", v.Spec.Labels) {
 			continue
 		}
 		for _, t := range v.tasks {

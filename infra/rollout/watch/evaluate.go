@@ -11,8 +11,8 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// maxFailures is how many tasks of a service may fail in one run. One may: it was started a
-// moment before what it needs.
+// maxFailures is how many tasks of a service may fail in one attempt. A task may start a moment too early, before
+// what it needs is there.
 const maxFailures = 2
 
 // Status is a service at one moment.
@@ -26,15 +26,15 @@ type Status struct {
 	Settled bool `json:"settled"`
 }
 
-// observation is what one poll says about one service.
+// observation is what one look at the swarm says about one service.
 type observation struct {
 	target   Target
 	service  swarm.Service
 	tasks    []swarm.Task      // newest first
-	current  map[string]bool   // tasks of the service's present spec, by Swarm's own judgement
+	current  map[string]bool   // the tasks that Swarm counts to the service's present spec
 	nodes    map[string]string // names
 	down     map[string]bool
-	newTasks []swarm.Task // that this run brought about
+	newTasks []swarm.Task // that were not there before this attempt
 }
 
 // judge tells how far the service is, and whether it has failed.
@@ -72,7 +72,7 @@ func (o observation) judge() (Status, *Failure) {
 	return status, nil
 }
 
-// missing is a service that somebody has removed.
+// missing is the answer for a service that somebody has removed.
 func (o observation) missing() (Status, *Failure) {
 	failure := &Failure{Service: o.target.Name, Reason: "it does not exist"}
 	return Status{Service: o.target.Name, State: "missing", Want: 1}, failure
@@ -93,12 +93,12 @@ func (o observation) word(status Status, updating bool) string {
 	return "starting"
 }
 
-// judgeOneShot: a service that is meant to end counts as done when its tasks have, with success.
-// docker service and docker stack wait for ever here (docker/cli#5299, #2979). Its updates end as
-// "paused", since Swarm takes an early end for a failure: that says nothing.
+// judgeOneShot judges a service that is meant to end. It is done when its tasks have ended with success.
+// docker service and docker stack wait for ever here (docker/cli#5299, #2979). That Swarm has paused its update
+// means nothing: Swarm takes an early end for a failure.
 func (o observation) judgeOneShot(status Status, failed []swarm.Task) (Status, *Failure) {
 	allowed := 0
-	if policy := o.service.Spec.TaskTemplate.RestartPolicy; policy != nil && policy.Condition == swarm.RestartPolicyConditionOnFailure {
+	if policy := o.service.Spec.TaskTemplate.RestartPolicy; restartsOnFailure(policy) {
 		allowed = maxFailures
 		if policy.MaxAttempts != nil && *policy.MaxAttempts > 0 {
 			allowed = int(*policy.MaxAttempts)
@@ -128,10 +128,11 @@ func (o observation) fail(status Status, reason string, failed []swarm.Task) (St
 	return status, failure
 }
 
-// count counts the tasks that are as wanted, at most one for each slot or machine.
+// count counts the tasks that are as they should be, at most one for each slot or machine.
 func (o observation) count() Status {
 	status := Status{Service: o.target.Name}
 	done, want := map[string]bool{}, map[string]bool{}
+	mustEnd := model.MustEnd(o.service.Spec)
 	for _, task := range o.tasks {
 		slot := fmt.Sprint(task.Slot, task.NodeID)
 		if task.Slot > 0 {
@@ -144,7 +145,7 @@ func (o observation) count() Status {
 			continue
 		}
 		switch {
-		case task.Status.State == swarm.TaskStateRunning && task.DesiredState == swarm.TaskStateRunning && !model.MustEnd(o.service.Spec):
+		case task.Status.State == swarm.TaskStateRunning && task.DesiredState == swarm.TaskStateRunning && !mustEnd:
 			done[slot] = true
 		case task.Status.State == swarm.TaskStateComplete && o.oneShot() && !o.stale(task):
 			done[slot], want[slot] = true, true
@@ -167,23 +168,27 @@ func (o observation) stale(task swarm.Task) bool {
 }
 
 func (o observation) failedTasks() []swarm.Task {
-	var failed []swarm.Task
+	var out []swarm.Task
 	for _, task := range o.newTasks {
-		if task.Status.State == swarm.TaskStateFailed || task.Status.State == swarm.TaskStateRejected {
-			failed = append(failed, task)
+		if failed(task.Status.State) {
+			out = append(out, task)
 		}
 	}
-	return failed
+	return out
 }
 
 // oneShot tells whether the service is meant to end, or has.
 func (o observation) oneShot() bool {
 	policy := o.service.Spec.TaskTemplate.RestartPolicy
-	return model.MustEnd(o.service.Spec) || policy != nil && policy.Condition == swarm.RestartPolicyConditionOnFailure && o.ended()
+	return model.MustEnd(o.service.Spec) || restartsOnFailure(policy) && o.ended()
 }
 
-// ended tells whether a task of the present spec has ended well: with "on-failure" only that shows
-// that the service is a one-shot and not a server.
+func restartsOnFailure(policy *swarm.RestartPolicy) bool {
+	return policy != nil && policy.Condition == swarm.RestartPolicyConditionOnFailure
+}
+
+// ended tells whether a task of the present spec has ended well. With "on-failure" nothing else shows that the
+// service is a one-shot and not a server.
 func (o observation) ended() bool {
 	return slices.ContainsFunc(o.tasks, func(t swarm.Task) bool {
 		return o.current[t.ID] && t.Status.State == swarm.TaskStateComplete
@@ -194,22 +199,25 @@ func (o observation) ended() bool {
 func (o observation) stuck() []Task {
 	var out []Task
 	for _, task := range o.tasks {
-		if !o.current[task.ID] || terminal(task.Status.State) && task.Status.State != swarm.TaskStateFailed && task.Status.State != swarm.TaskStateRejected {
-			continue
-		}
-		if task.Status.State != swarm.TaskStateRunning {
+		state := task.Status.State
+		if o.current[task.ID] && state != swarm.TaskStateRunning && (failed(state) || !terminal(state)) {
 			out = append(out, Describe(task, o.target.Name, o.nodes))
 		}
 	}
 	return out
 }
 
+func failed(state swarm.TaskState) bool {
+	return state == swarm.TaskStateFailed || state == swarm.TaskStateRejected
+}
+
+// terminal tells whether a task is over.
 func terminal(state swarm.TaskState) bool {
 	switch state {
-	case swarm.TaskStateComplete, swarm.TaskStateFailed, swarm.TaskStateRejected, swarm.TaskStateShutdown, swarm.TaskStateRemove, swarm.TaskStateOrphaned:
+	case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateRemove, swarm.TaskStateOrphaned:
 		return true
 	}
-	return false
+	return failed(state)
 }
 
 func newestFirst(tasks []swarm.Task) {

@@ -7,7 +7,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// Task is a task that failed or does not get on.
+// Task is a task that failed, or that makes no progress.
 type Task struct {
 	ID       string   `json:"id"`
 	Service  string   `json:"service"`
@@ -34,7 +34,7 @@ func (t Task) String() string {
 	return b.String()
 }
 
-// Failure says that a service will not come to serve, and which tasks of this run show why.
+// Failure says that a service will never serve, and which tasks of this attempt show why.
 type Failure struct {
 	Service string
 	Reason  string
@@ -49,8 +49,8 @@ func (e *Failure) Error() string {
 	return text
 }
 
-// TimeoutError names the services that did not settle in time, with the tasks that hold them up
-// and Swarm's own reason for each.
+// TimeoutError names the services that did not settle in time. Its tasks are the ones that they wait for, each
+// with Swarm's own reason.
 type TimeoutError struct {
 	Unsettled []Status
 	Tasks     []Task
@@ -59,7 +59,8 @@ type TimeoutError struct {
 func (e *TimeoutError) Error() string {
 	var parts []string
 	for _, status := range e.Unsettled {
-		parts = append(parts, fmt.Sprintf("service %s: %d of %d tasks (%s)", status.Service, status.Done, status.Want, status.State))
+		parts = append(parts, fmt.Sprintf("service %s: %d of %d tasks (%s)",
+			status.Service, status.Done, status.Want, status.State))
 	}
 	text := "timed out: " + strings.Join(parts, ", ")
 	if len(e.Tasks) > 0 {
@@ -68,9 +69,13 @@ func (e *TimeoutError) Error() string {
 	return text
 }
 
-// Describe reads of a task what people need. Swarm says why in Err, and while it waits in Message.
+// Describe takes from a task what people need to know. Swarm says in Err why a task ended, and in Message what it
+// waits for.
 func Describe(task swarm.Task, service string, nodes map[string]string) Task {
-	out := Task{ID: task.ID, Service: service, Node: nodes[task.NodeID], State: string(task.Status.State), Err: task.Status.Err}
+	out := Task{
+		ID: task.ID, Service: service, Node: nodes[task.NodeID],
+		State: string(task.Status.State), Err: task.Status.Err,
+	}
 	if task.Status.ContainerStatus != nil {
 		out.ExitCode = task.Status.ContainerStatus.ExitCode
 	}

@@ -61,9 +61,12 @@ func TestSettles(t *testing.T) {
 		"global": {swarmtest.Behaviour{}, func(spec *swarm.ServiceSpec) {
 			spec.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}}
 		}, "running", 5 * time.Second},
-		"one-shot":                     {swarmtest.Behaviour{Ends: true}, restart(swarm.RestartPolicyConditionNone), "complete", 0},
-		"one-shot, on failure":         {swarmtest.Behaviour{Ends: true}, restart(swarm.RestartPolicyConditionOnFailure), "complete", 0},
-		"one-shot that takes its time": {swarmtest.Behaviour{Lives: 20 * time.Second}, restart(swarm.RestartPolicyConditionNone), "complete", 20 * time.Second},
+		"one-shot": {swarmtest.Behaviour{Ends: true}, restart(swarm.RestartPolicyConditionNone),
+			"complete", 0},
+		"one-shot, on failure": {swarmtest.Behaviour{Ends: true}, restart(swarm.RestartPolicyConditionOnFailure),
+			"complete", 0},
+		"one-shot that takes its time": {swarmtest.Behaviour{Lives: 20 * time.Second},
+			restart(swarm.RestartPolicyConditionNone), "complete", 20 * time.Second},
 		"server that is never restarted": {swarmtest.Behaviour{}, func(spec *swarm.ServiceSpec) {
 			restart(swarm.RestartPolicyConditionNone)(spec)
 			spec.TaskTemplate.ContainerSpec.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "/healthy"}}
@@ -96,12 +99,18 @@ func TestFails(t *testing.T) {
 		change    func(*swarm.ServiceSpec)
 		text      string
 	}{
-		"crash loop":               {swarmtest.Behaviour{Start: time.Second, Ends: true, Exit: 7}, func(*swarm.ServiceSpec) {}, "exit code 7"},
-		"one-shot that ends late":  {swarmtest.Behaviour{Lives: 20 * time.Second, Exit: 7}, restart(swarm.RestartPolicyConditionNone), "ended with an error"},
-		"one-shot that never ends": {swarmtest.Behaviour{}, restart(swarm.RestartPolicyConditionNone), "0 of 2 tasks (running)"},
-		"one-shot":                 {swarmtest.Behaviour{Ends: true, Exit: 7}, restart(swarm.RestartPolicyConditionNone), "ended with an error"},
-		"pending":                  {swarmtest.Behaviour{Pending: "no suitable node"}, func(*swarm.ServiceSpec) {}, "no suitable node"},
-		"starting":                 {swarmtest.Behaviour{Start: time.Hour}, func(*swarm.ServiceSpec) {}, "0 of 2 tasks (starting)"},
+		"crash loop": {swarmtest.Behaviour{Start: time.Second, Ends: true, Exit: 7},
+			func(*swarm.ServiceSpec) {}, "exit code 7"},
+		"one-shot that ends late": {swarmtest.Behaviour{Lives: 20 * time.Second, Exit: 7},
+			restart(swarm.RestartPolicyConditionNone), "ended with an error"},
+		"one-shot that never ends": {swarmtest.Behaviour{}, restart(swarm.RestartPolicyConditionNone),
+			"0 of 2 tasks (running)"},
+		"one-shot": {swarmtest.Behaviour{Ends: true, Exit: 7}, restart(swarm.RestartPolicyConditionNone),
+			"ended with an error"},
+		"pending": {swarmtest.Behaviour{Pending: "no suitable node"}, func(*swarm.ServiceSpec) {},
+			"no suitable node"},
+		"starting": {swarmtest.Behaviour{Start: time.Hour}, func(*swarm.ServiceSpec) {},
+			"0 of 2 tasks (starting)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
