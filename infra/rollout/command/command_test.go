@@ -235,6 +235,9 @@ func TestWhatIsWrongBeforeAnythingBegins(t *testing.T) {
 			t.Errorf("it wrote %q", wrote)
 		}
 	})
+}
+
+func TestAFileOrAnImageIsMissing(t *testing.T) {
 	t.Run("ErrImage/not in the registry", func(t *testing.T) {
 		u := newUser(t, newEngine(t))
 		u.env["RELEASE"] = "missing"

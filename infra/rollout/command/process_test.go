@@ -65,6 +65,25 @@ func exited(t *testing.T, process *exec.Cmd, want int) {
 	}
 }
 
+// signalled runs a deploy, sends it a signal while it probes, and returns what it wrote to standard error.
+func (u *user) signalled(t *testing.T, signal syscall.Signal, line []string) (*exec.Cmd, string) {
+	t.Helper()
+	var plan bytes.Buffer
+	process, errs := u.start(t, &plan, line...)
+	lines := bufio.NewScanner(errs)
+	var text strings.Builder
+	for sent := false; lines.Scan(); {
+		text.WriteString(lines.Text() + "\n")
+		if !sent && strings.Contains(lines.Text(), "probing for") {
+			sent = true
+			if err := process.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return process, text.String()
+}
+
 func TestNothingButASignalEndsADeployHalfWay(t *testing.T) {
 	program := build(t)
 	t.Run("OKAReaderLeaves", func(t *testing.T) {
@@ -106,23 +125,11 @@ func TestNothingButASignalEndsADeployHalfWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := newUser(t, newEngine(t))
-			var plan bytes.Buffer
 			line := append(c.under, program, "deploy", "--progress", "plain", "--probe", site(t, "one"), "--settle", "3s")
-			process, errs := u.start(t, &plan, line...)
-			lines := bufio.NewScanner(errs)
-			var text strings.Builder
-			for sent := false; lines.Scan(); {
-				text.WriteString(lines.Text() + "\n")
-				if !sent && strings.Contains(lines.Text(), "probing for") {
-					sent = true
-					if err := process.Process.Signal(c.signal); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
+			process, text := u.signalled(t, c.signal, line)
 			exited(t, process, c.code)
-			if c.code == 130 && !strings.Contains(text.String(), "was interrupted; the lock is released") {
-				t.Errorf("it does not say how far it came:\n%s", &text)
+			if c.code == 130 && !strings.Contains(text, "was interrupted; the lock is released") {
+				t.Errorf("it does not say how far it came:\n%s", text)
 			}
 			u.run(t, 0, "lock", "status").out("not locked")
 		})

@@ -44,137 +44,141 @@ func web() swarm.ServiceSpec {
 	}
 }
 
+type changes = []plan.Change
+
+// differences are changes of the service web, and what Diff says about them.
+var differences = map[string]struct {
+	change func(*swarm.ServiceSpec)
+	want   changes
+	effect plan.Effect
+}{
+	"OK/nothing": {func(*swarm.ServiceSpec) {}, nil, plan.InPlace},
+
+	"OK/replicas": {
+		func(s *swarm.ServiceSpec) { s.Mode.Replicated.Replicas = ptr(uint64(3)) },
+		changes{{"replicas", "2", "3"}}, plan.InPlace,
+	},
+	"OK/label": {
+		func(s *swarm.ServiceSpec) { s.Labels["team"] = "bar" },
+		changes{{"labels[team]", "floor", "bar"}}, plan.InPlace,
+	},
+	"OK/label set to nothing": {
+		func(s *swarm.ServiceSpec) { s.Labels["new"] = "" },
+		changes{{"labels[new]", "", `""`}}, plan.InPlace,
+	},
+	"OK/update policy": {
+		func(s *swarm.ServiceSpec) { s.UpdateConfig.Delay = time.Second },
+		changes{{"update_config.delay", "", "1s"}}, plan.InPlace,
+	},
+
+	"OK/image": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Image = "reg/web:2" },
+		changes{{"image", "reg/web:1", "reg/web:2"}}, plan.Restarts,
+	},
+	"OK/variable": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1", "C=3"} },
+		changes{{"environment[B]", "2", ""}, {"environment[C]", "", "3"}}, plan.Restarts,
+	},
+	"OK/variable set to nothing": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1", "B=2", "C="} },
+		changes{{"environment[C]", "", `""`}}, plan.Restarts,
+	},
+	"OK/variable that is called like a field": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1", "B=2", "SecretName=x"} },
+		changes{{"environment[SecretName]", "", "x"}}, plan.Restarts,
+	},
+	"OK/command": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Args = []string{"serve"} },
+		changes{{"command", "serve --fast", "serve"}}, plan.Restarts,
+	},
+	"OK/words of a command": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Args = []string{"serve --fast"} },
+		changes{{"command", "serve --fast", `"serve --fast"`}}, plan.Restarts,
+	},
+	"OK/order of a command": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Args = []string{"--fast", "serve"} },
+		changes{{"command", "serve --fast", "--fast serve"}}, plan.Restarts,
+	},
+	"OK/entrypoint": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Command = []string{"/cafe"} },
+		changes{{"entrypoint", "", "/cafe"}}, plan.Restarts,
+	},
+	"OK/memory": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.Resources.Limits.MemoryBytes = 1 << 30 },
+		changes{{"resources.limits.memory", "256MiB", "1GiB"}}, plan.Restarts,
+	},
+	"OK/cpus": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.Resources.Limits.NanoCPUs = 15e8 },
+		changes{{"resources.limits.cpus", "", "1.5"}}, plan.Restarts,
+	},
+	"OK/grace period": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.StopGracePeriod = ptr(time.Minute) },
+		changes{{"stop_grace_period", "30s", "1m0s"}}, plan.Restarts,
+	},
+	"OK/read only": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.ReadOnly = true },
+		changes{{"read_only", "", "true"}}, plan.Restarts,
+	},
+	"OK/version of a secret": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Secrets[0].SecretName = "cafe_key_2" },
+		changes{{"secrets[key].version", "cafe_key_1", "cafe_key_2"}}, plan.Restarts,
+	},
+	"OK/version of a config": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Configs[0].ConfigName = "cafe_conf_2" },
+		changes{{"configs[/etc/web.conf].version", "cafe_conf_1", "cafe_conf_2"}}, plan.Restarts,
+	},
+	"OK/mode of a secret": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Secrets[0].File.Mode = 0o440 },
+		changes{{"secrets[key].file.mode", "0400", "0440"}}, plan.Restarts,
+	},
+	"OK/volume": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Mounts[0].Source = "other" },
+		changes{{"volumes[/data].source", "cafe_data", "other"}}, plan.Restarts,
+	},
+	"OK/network": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.Networks = s.TaskTemplate.Networks[:1] },
+		changes{{"networks[cafe_back]", "cafe_back", ""}}, plan.Restarts,
+	},
+	"OK/container label": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Labels = map[string]string{"a": "b"} },
+		changes{{"container labels[a]", "", "b"}}, plan.Restarts,
+	},
+	"OK/port of one protocol": {
+		func(s *swarm.ServiceSpec) { s.EndpointSpec.Ports[0].PublishedPort = 5353 },
+		changes{{"ports[53/udp].published_port", "53", "5353"}}, plan.Restarts,
+	},
+	"OK/forced update": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.ForceUpdate = 1 },
+		changes{{"force_update", "0", "1"}}, plan.Restarts,
+	},
+	"OK/replicas per machine": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.Placement.MaxReplicas = 1 },
+		changes{{"placement.max_replicas", "", "1"}}, plan.Restarts,
+	},
+
+	"OK/constraint": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.Placement.Constraints = []string{"node.role == worker"} },
+		changes{{"placement.constraints", `"node.labels.x == y" "node.role == worker"`, `"node.role == worker"`}},
+		plan.Moves,
+	},
+	"OK/constraint and label": {
+		func(s *swarm.ServiceSpec) { s.TaskTemplate.Placement.Constraints = nil; s.Labels["team"] = "" },
+		changes{
+			{"labels[team]", "floor", `""`},
+			{"placement.constraints", `"node.labels.x == y" "node.role == worker"`, ""},
+		},
+		plan.Moves,
+	},
+	"OK/constraint and image": {func(s *swarm.ServiceSpec) {
+		s.TaskTemplate.Placement.Constraints = nil
+		s.TaskTemplate.ContainerSpec.Image = "reg/web:2"
+	}, changes{{"image", "reg/web:1", "reg/web:2"},
+		{"placement.constraints", `"node.labels.x == y" "node.role == worker"`, ""}}, plan.Restarts},
+}
+
 func TestDiffNamesFieldsAndWhatTheyDoToTasks(t *testing.T) {
 	t.Parallel()
-	type changes = []plan.Change
-	for name, c := range map[string]struct {
-		change func(*swarm.ServiceSpec)
-		want   changes
-		effect plan.Effect
-	}{
-		"OK/nothing": {func(*swarm.ServiceSpec) {}, nil, plan.InPlace},
-
-		"OK/replicas": {
-			func(s *swarm.ServiceSpec) { s.Mode.Replicated.Replicas = ptr(uint64(3)) },
-			changes{{"replicas", "2", "3"}}, plan.InPlace,
-		},
-		"OK/label": {
-			func(s *swarm.ServiceSpec) { s.Labels["team"] = "bar" },
-			changes{{"labels[team]", "floor", "bar"}}, plan.InPlace,
-		},
-		"OK/label set to nothing": {
-			func(s *swarm.ServiceSpec) { s.Labels["new"] = "" },
-			changes{{"labels[new]", "", `""`}}, plan.InPlace,
-		},
-		"OK/update policy": {
-			func(s *swarm.ServiceSpec) { s.UpdateConfig.Delay = time.Second },
-			changes{{"update_config.delay", "", "1s"}}, plan.InPlace,
-		},
-
-		"OK/image": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Image = "reg/web:2" },
-			changes{{"image", "reg/web:1", "reg/web:2"}}, plan.Restarts,
-		},
-		"OK/variable": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1", "C=3"} },
-			changes{{"environment[B]", "2", ""}, {"environment[C]", "", "3"}}, plan.Restarts,
-		},
-		"OK/variable set to nothing": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1", "B=2", "C="} },
-			changes{{"environment[C]", "", `""`}}, plan.Restarts,
-		},
-		"OK/variable that is called like a field": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Env = []string{"A=1", "B=2", "SecretName=x"} },
-			changes{{"environment[SecretName]", "", "x"}}, plan.Restarts,
-		},
-		"OK/command": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Args = []string{"serve"} },
-			changes{{"command", "serve --fast", "serve"}}, plan.Restarts,
-		},
-		"OK/words of a command": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Args = []string{"serve --fast"} },
-			changes{{"command", "serve --fast", `"serve --fast"`}}, plan.Restarts,
-		},
-		"OK/order of a command": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Args = []string{"--fast", "serve"} },
-			changes{{"command", "serve --fast", "--fast serve"}}, plan.Restarts,
-		},
-		"OK/entrypoint": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Command = []string{"/cafe"} },
-			changes{{"entrypoint", "", "/cafe"}}, plan.Restarts,
-		},
-		"OK/memory": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.Resources.Limits.MemoryBytes = 1 << 30 },
-			changes{{"resources.limits.memory", "256MiB", "1GiB"}}, plan.Restarts,
-		},
-		"OK/cpus": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.Resources.Limits.NanoCPUs = 15e8 },
-			changes{{"resources.limits.cpus", "", "1.5"}}, plan.Restarts,
-		},
-		"OK/grace period": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.StopGracePeriod = ptr(time.Minute) },
-			changes{{"stop_grace_period", "30s", "1m0s"}}, plan.Restarts,
-		},
-		"OK/read only": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.ReadOnly = true },
-			changes{{"read_only", "", "true"}}, plan.Restarts,
-		},
-		"OK/version of a secret": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Secrets[0].SecretName = "cafe_key_2" },
-			changes{{"secrets[key].version", "cafe_key_1", "cafe_key_2"}}, plan.Restarts,
-		},
-		"OK/version of a config": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Configs[0].ConfigName = "cafe_conf_2" },
-			changes{{"configs[/etc/web.conf].version", "cafe_conf_1", "cafe_conf_2"}}, plan.Restarts,
-		},
-		"OK/mode of a secret": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Secrets[0].File.Mode = 0o440 },
-			changes{{"secrets[key].file.mode", "0400", "0440"}}, plan.Restarts,
-		},
-		"OK/volume": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Mounts[0].Source = "other" },
-			changes{{"volumes[/data].source", "cafe_data", "other"}}, plan.Restarts,
-		},
-		"OK/network": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.Networks = s.TaskTemplate.Networks[:1] },
-			changes{{"networks[cafe_back]", "cafe_back", ""}}, plan.Restarts,
-		},
-		"OK/container label": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Labels = map[string]string{"a": "b"} },
-			changes{{"container labels[a]", "", "b"}}, plan.Restarts,
-		},
-		"OK/port of one protocol": {
-			func(s *swarm.ServiceSpec) { s.EndpointSpec.Ports[0].PublishedPort = 5353 },
-			changes{{"ports[53/udp].published_port", "53", "5353"}}, plan.Restarts,
-		},
-		"OK/forced update": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.ForceUpdate = 1 },
-			changes{{"force_update", "0", "1"}}, plan.Restarts,
-		},
-		"OK/replicas per machine": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.Placement.MaxReplicas = 1 },
-			changes{{"placement.max_replicas", "", "1"}}, plan.Restarts,
-		},
-
-		"OK/constraint": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.Placement.Constraints = []string{"node.role == worker"} },
-			changes{{"placement.constraints", `"node.labels.x == y" "node.role == worker"`, `"node.role == worker"`}},
-			plan.Moves,
-		},
-		"OK/constraint and label": {
-			func(s *swarm.ServiceSpec) { s.TaskTemplate.Placement.Constraints = nil; s.Labels["team"] = "" },
-			changes{
-				{"labels[team]", "floor", `""`},
-				{"placement.constraints", `"node.labels.x == y" "node.role == worker"`, ""},
-			},
-			plan.Moves,
-		},
-		"OK/constraint and image": {func(s *swarm.ServiceSpec) {
-			s.TaskTemplate.Placement.Constraints = nil
-			s.TaskTemplate.ContainerSpec.Image = "reg/web:2"
-		}, changes{{"image", "reg/web:1", "reg/web:2"},
-			{"placement.constraints", `"node.labels.x == y" "node.role == worker"`, ""}}, plan.Restarts},
-	} {
+	for name, c := range differences {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			after := web()

@@ -141,35 +141,74 @@ func outline(p *plan.Plan) []string {
 	return out
 }
 
-func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
-	t.Parallel()
-	want := parse(t, file)
-	config, password := want.Configs[0].Name, want.Secrets[0].Name
+// planned is what is in a swarm, and what a plan for it must list.
+type planned struct {
+	change  func(*live.State) // of the swarm in which the stack is
+	options plan.Options
+	want    []string
+}
+
+// check makes the plan of the stack in each case.
+func check(t *testing.T, want *model.Stack, all map[string]planned) {
+	t.Helper()
+	for name, c := range all {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := deployed(want)
+			c.change(now)
+			made, err := plan.Make(want, now, c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := outline(made); !slices.Equal(got, c.want) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+			changes := slices.ContainsFunc(c.want, func(line string) bool {
+				return strings.HasPrefix(line, "prepare") || strings.HasPrefix(line, "wave") ||
+					strings.HasPrefix(line, "prune: remove service")
+			})
+			if made.Empty() == changes {
+				t.Errorf("empty: %t", made.Empty())
+			}
+		})
+	}
+}
+
+// jobsOf are the fingerprints of the stack's jobs, as if they had run.
+func jobsOf(s *model.Stack) map[string]string {
 	jobs := map[string]string{}
-	for _, service := range want.Services {
+	for _, service := range s.Services {
 		if service.Job {
 			jobs[service.Name] = plan.Fingerprint(service.Spec)
 		}
 	}
-	ours := func(key string) map[string]string {
-		return map[string]string{model.LabelNamespace: "cafe", model.LabelKey: key}
-	}
-	old := func(now *live.State) {
-		now.Services = append(now.Services,
-			swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "cafe_old"}}})
-		now.Networks = append(now.Networks, network.Summary{ID: "n1", Name: "cafe_old",
-			Labels: map[string]string{model.LabelNamespace: "cafe"}})
-		now.Configs = append(now.Configs, swarm.Config{ID: "c1",
-			Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "cafe_conf_old", Labels: ours("conf")}}})
-		now.Secrets = append(now.Secrets, swarm.Secret{ID: "s1",
-			Spec: swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_password_old", Labels: ours("password")}}})
-	}
-	unchanged := []string{"unchanged: db", "unchanged: migrate", "unchanged: web"}
-	for name, c := range map[string]struct {
-		change  func(*live.State)
-		options plan.Options
-		want    []string
-	}{
+	return jobs
+}
+
+// ours are the labels of a version of the stack.
+func ours(key string) map[string]string {
+	return map[string]string{model.LabelNamespace: "cafe", model.LabelKey: key}
+}
+
+// old adds to a swarm what the file does not have.
+func old(now *live.State) {
+	now.Services = append(now.Services,
+		swarm.Service{Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "cafe_old"}}})
+	now.Networks = append(now.Networks, network.Summary{ID: "n1", Name: "cafe_old",
+		Labels: map[string]string{model.LabelNamespace: "cafe"}})
+	now.Configs = append(now.Configs, swarm.Config{ID: "c1",
+		Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "cafe_conf_old", Labels: ours("conf")}}})
+	now.Secrets = append(now.Secrets, swarm.Secret{ID: "s1",
+		Spec: swarm.SecretSpec{Annotations: swarm.Annotations{Name: "cafe_password_old", Labels: ours("password")}}})
+}
+
+var unchanged = []string{"unchanged: db", "unchanged: migrate", "unchanged: web"}
+
+func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
+	t.Parallel()
+	want := parse(t, file)
+	config, password, jobs := want.Configs[0].Name, want.Secrets[0].Name, jobsOf(want)
+	check(t, want, map[string]planned{
 		"OK/nothing is there": {func(now *live.State) {
 			*now = live.State{Networks: []network.Summary{{ID: "e", Name: "edge"}}, Secrets: now.Secrets[1:]}
 		}, plan.Options{}, []string{
@@ -202,6 +241,14 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 			func(now *live.State) { find(now, "cafe_web").TaskTemplate.ForceUpdate = 3 },
 			plan.Options{JobsDone: jobs}, unchanged,
 		},
+	})
+}
+
+func TestMakeListsWhatTheFileDoesNotHave(t *testing.T) {
+	t.Parallel()
+	want := parse(t, file)
+	jobs := jobsOf(want)
+	check(t, want, map[string]planned{
 		"OK/network of another stack": {func(now *live.State) {
 			now.Networks = append(now.Networks, network.Summary{Name: "other_old",
 				Labels: map[string]string{model.LabelNamespace: "other"}})
@@ -227,27 +274,12 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 				Spec: swarm.ConfigSpec{Annotations: swarm.Annotations{Name: "rollout.cafe.r1",
 					Labels: map[string]string{model.LabelNamespace: "cafe"}}}})
 		}, plan.Options{JobsDone: jobs, Prune: true}, unchanged},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			now := deployed(want)
-			c.change(now)
-			made, err := plan.Make(want, now, c.options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := outline(made); !slices.Equal(got, c.want) {
-				t.Errorf("got  %q\nwant %q", got, c.want)
-			}
-			changes := slices.ContainsFunc(c.want, func(line string) bool {
-				return strings.HasPrefix(line, "prepare") || strings.HasPrefix(line, "wave") ||
-					strings.HasPrefix(line, "prune: remove service")
-			})
-			if made.Empty() == changes {
-				t.Errorf("empty: %t", made.Empty())
-			}
-		})
-	}
+	})
+}
+
+func TestAPlanNeedsWhatTheFileTakesForGiven(t *testing.T) {
+	t.Parallel()
+	want := parse(t, file)
 	for name, c := range map[string]struct {
 		change func(*live.State)
 		want   plan.MissingError
@@ -283,18 +315,20 @@ func TestMakeListsWhatLeadsFromTheSwarmToTheFile(t *testing.T) {
 	})
 }
 
+// dbOf is what a plan does with the service db; nil for nothing.
+func dbOf(p *plan.Plan) plan.Operation {
+	for _, operation := range p.Operations() {
+		if operation.Line().Name == "db" {
+			return operation
+		}
+	}
+	return nil
+}
+
 func TestAPlanSaysHowAServiceChanges(t *testing.T) {
 	t.Parallel()
 	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	want := parse(t, file)
-	db := func(p *plan.Plan) plan.Operation {
-		for _, operation := range p.Operations() {
-			if operation.Line().Name == "db" {
-				return operation
-			}
-		}
-		return nil
-	}
 	t.Run("OK/networks by name", func(t *testing.T) {
 		t.Parallel()
 		now := deployed(want)
@@ -305,7 +339,7 @@ func TestAPlanSaysHowAServiceChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		var fields []string
-		for _, change := range db(made).Line().Changes {
+		for _, change := range dbOf(made).Line().Changes {
 			fields = append(fields, change.Field)
 		}
 		if want := []string{"networks[cafe_back].aliases", "networks[cafe_back]", "networks[edge].aliases",
@@ -318,7 +352,7 @@ func TestAPlanSaysHowAServiceChanges(t *testing.T) {
 		now := deployed(want)
 		find(now, "cafe_db").TaskTemplate.ContainerSpec.Image = "db:0"
 		made, _ := plan.Make(want, now, plan.Options{})
-		if got := db(made).Line().Note; got != "restarts 2 tasks, stop-first" {
+		if got := dbOf(made).Line().Note; got != "restarts 2 tasks, stop-first" {
 			t.Errorf("got %q", got)
 		}
 	})
@@ -328,10 +362,15 @@ func TestAPlanSaysHowAServiceChanges(t *testing.T) {
 		find(now, "cafe_db").TaskTemplate.ContainerSpec.Image = "db:0" + digest
 		pinned := parse(t, strings.Replace(file, "image: db:1", "image: db:1"+digest, 1))
 		made, _ := plan.Make(pinned, now, plan.Options{})
-		if operation := db(made); operation != nil {
+		if operation := dbOf(made); operation != nil {
 			t.Errorf("got %+v", operation.Line())
 		}
 	})
+}
+
+func TestAPlanSaysWhatNeedsAPerson(t *testing.T) {
+	t.Parallel()
+	want := parse(t, file)
 	t.Run("OK/a network that differs is a warning", func(t *testing.T) {
 		t.Parallel()
 		now := deployed(want)

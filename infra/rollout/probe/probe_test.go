@@ -101,6 +101,9 @@ func TestSettleWaitsUntilOnlyTheNewReleaseAnswers(t *testing.T) {
 			t.Errorf("told %q, want %q", told.told, want)
 		}
 	})
+}
+
+func TestABusyServerMayBeLateOnceInAWhile(t *testing.T) {
 	t.Run("OK/it is busy once in a while", func(t *testing.T) {
 		var told reports
 		url, _ := server(t, func(n int, w http.ResponseWriter, r *http.Request) {
@@ -130,6 +133,9 @@ func TestSettleWaitsUntilOnlyTheNewReleaseAnswers(t *testing.T) {
 			t.Errorf("got %v, want an Error with the 503", err)
 		}
 	})
+}
+
+func TestTheProbeAsksAsAVisitorWould(t *testing.T) {
 	t.Run("OK/nothing to ask", func(t *testing.T) {
 		if err := prober(&reports{}).Settle(t.Context(), nil, time.Hour); err != nil {
 			t.Error(err)
