@@ -13,8 +13,8 @@ import (
 	"github.com/docker/cli/cli/flags"
 )
 
-// connect finds the engine and the credentials as the docker CLI does: flags, DOCKER_HOST, contexts,
-// TLS, ssh, and what `docker login` has stored.
+// connect finds the engine and the credentials as the docker CLI does: by flags, DOCKER_HOST, contexts, TLS and
+// ssh, and by what `docker login` has stored.
 func connect(target command.Target) (*command.Connection, error) {
 	options := flags.NewClientOptions()
 	options.Context = target.Context
@@ -31,7 +31,7 @@ func connect(target command.Target) (*command.Connection, error) {
 		Auth: func(image string) string {
 			auth, err := dockercommand.RetrieveAuthTokenFromImage(stored, image)
 			if err != nil {
-				return "" // the registry says what is missing, and for which image
+				return "" // the registry will say that credentials are missing, and for which image
 			}
 			return auth
 		},
@@ -40,8 +40,8 @@ func connect(target command.Target) (*command.Connection, error) {
 	}, nil
 }
 
-// name is what people call the engine, in the order in which docker looks for it. Over ssh the client itself
-// knows only the stand-in docker.example.com.
+// name is what people call the engine. It comes from the first place in which docker finds the engine. Over ssh the
+// client has only the made-up name docker.example.com.
 func name(target command.Target, current, address string) string {
 	inContext := func(name string) string {
 		if name == "" || name == dockercommand.DefaultContextName {

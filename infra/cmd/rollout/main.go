@@ -21,20 +21,20 @@ import (
 )
 
 func main() {
-	logrus.SetOutput(io.Discard) // docker/cli logs what rollout says better, or says otherwise
+	logrus.SetOutput(io.Discard) // of docker/cli: rollout reports the same in its own words
 	ctx, cancel := context.WithCancelCause(context.Background())
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+	if !signal.Ignored(syscall.SIGHUP) { // under nohup it is ignored
 		signal.Notify(interrupts, syscall.SIGHUP) // the terminal or the ssh session is gone
 	}
 	go func() {
 		<-interrupts
-		signal.Stop(interrupts) // the second one ends the process: the lease runs out by itself
+		signal.Stop(interrupts) // a second signal ends the process, and the lease runs out by itself
 		cancel(deploy.ErrInterrupted)
 	}()
-	// A reader who has seen enough, `| head`, ends the output and not the release: once SIGPIPE is asked for,
-	// a write returns an error instead.
+	// When the reader of a pipe leaves, as with `| head`, the release goes on. A program that asks for SIGPIPE is not
+	// ended by it: its write returns an error instead.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(command.Run(ctx, command.World{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
@@ -73,7 +73,7 @@ func version() string {
 	return info.Main.Version
 }
 
-// environment is the process's own.
+// environment is that of the process.
 func environment() stackfile.Environment {
 	env := stackfile.Environment{}
 	for _, line := range os.Environ() {

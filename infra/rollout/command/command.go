@@ -1,4 +1,5 @@
-// Package command is the command line of rollout: it parses, wires and prints, and decides nothing.
+// Package command is the command line of rollout. It reads arguments, connects, and prints; it decides nothing
+// about a release.
 package command
 
 import (
@@ -26,7 +27,7 @@ type World struct {
 	Terminal bool
 	Env      stackfile.Environment
 	Connect  func(Target) (*Connection, error)
-	// Transport is the probe's.
+	// Transport carries the questions of the probe.
 	Transport http.RoundTripper
 	User      string // who@machine
 	Version   string
@@ -150,7 +151,7 @@ func (a *app) connect() (*session, error) {
 	}, nil
 }
 
-// connected runs work over a connection.
+// connected does the work over a connection, and closes it.
 func (a *app) connected(work func(*session) error) error {
 	s, err := a.connect()
 	if err != nil {

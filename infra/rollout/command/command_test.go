@@ -86,13 +86,13 @@ func (u *user) connect(target command.Target) (*command.Connection, error) {
 		Close: api.Close}, nil
 }
 
-// result is what a command left.
+// result is what a command has written.
 type result struct {
 	t              *testing.T
 	stdout, stderr string
 }
 
-// run runs a command line and wants that exit code.
+// run runs a command line, and checks its exit code.
 func (u *user) run(t *testing.T, code int, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -139,7 +139,7 @@ func (r result) json(into any) {
 	}
 }
 
-// site is the stack seen from outside, where that release answers.
+// site is an address at which that release answers.
 func site(t *testing.T, release string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,

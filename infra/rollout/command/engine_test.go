@@ -19,8 +19,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// engine is a server that speaks as much of the Docker API as a rollout needs: a swarm of one
-// machine, on which every task runs at once, or fails at once when its image is a bad one.
+// engine is a server with as much of the Docker API as a rollout needs. It is a swarm of one machine. Every task
+// runs at once there, or fails at once when its image is a bad one.
 type engine struct {
 	*httptest.Server
 	worker bool // it is not a manager
@@ -266,7 +266,7 @@ func (e *engine) taskList(wanted filters.Args) []swarm.Task {
 	return out
 }
 
-// changes are the calls so far that change something.
+// changes are the calls so far that have changed something.
 func (e *engine) changes() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

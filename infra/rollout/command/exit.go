@@ -22,7 +22,7 @@ const (
 // errChanges is how plan says that there are changes.
 var errChanges = errors.New("there are changes")
 
-// exitCode is the one place where an error becomes an exit code.
+// exitCode is the exit code of an error. No other place decides about exit codes.
 func exitCode(ctx context.Context, err error) int {
 	var failed *deploy.FailedError
 	var interrupted *deploy.InterruptedError

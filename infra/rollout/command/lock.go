@@ -21,7 +21,7 @@ func (a *app) lockCommand() *cobra.Command {
 	return group(cmd)
 }
 
-// lockStatus is who has the lock, if anybody has.
+// lockStatus says who holds the lock, if anybody does.
 type lockStatus struct {
 	Held   bool         `json:"held"`
 	Holder *lock.Holder `json:"holder,omitempty"`

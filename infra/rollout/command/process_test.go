@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// build makes rollout as it is shipped: what can end a process is seen in a process. PROCESS_COVER is where it
-// leaves its coverage.
+// build builds rollout as it is shipped. Signals need a process of their own. PROCESS_COVER is the folder of its
+// coverage.
 func build(t *testing.T) (program string) {
 	t.Helper()
 	program = filepath.Join(t.TempDir(), "rollout")
@@ -29,8 +29,8 @@ func build(t *testing.T) (program string) {
 	return program
 }
 
-// start begins a process whose standard error is the pipe that it returns; so is its standard output where
-// stdout is nil.
+// start starts a process, and returns it with a pipe from its standard error. Its standard output comes by the same
+// pipe where stdout is nil.
 func (u *user) start(t *testing.T, stdout io.Writer, line ...string) (*exec.Cmd, *os.File) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -56,7 +56,7 @@ func (u *user) start(t *testing.T, stdout io.Writer, line ...string) (*exec.Cmd,
 	return process, read
 }
 
-// exited waits for the process and wants that exit code; -1 is an end by a signal.
+// exited waits for the process, and checks its exit code. It is -1 after an end by a signal.
 func exited(t *testing.T, process *exec.Cmd, want int) {
 	t.Helper()
 	_ = process.Wait()

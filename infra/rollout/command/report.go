@@ -47,7 +47,7 @@ func reportJSON(w io.Writer, err error, code int) {
 	}{time.Now().UTC(), "result", code, line(err), words.String()})
 }
 
-// line is an error in one line: engines and ssh answer in several.
+// line is an error in one line. Engines and ssh answer in several lines.
 func line(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 func reportFailed(w io.Writer, e *deploy.FailedError) {

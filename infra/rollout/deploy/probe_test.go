@@ -43,12 +43,12 @@ func TestProbe(t *testing.T) {
 		}
 		w.history(history.Broken, history.Deployed)
 		w.serves("web:2")
-		// Also what was there before does not answer: the restore fails.
+		// What was there before does not answer either: the restore fails.
 		if err := w.deploy("web:3"); !errors.As(err, &failed) || failed.RestoreErr == nil {
 			t.Fatalf("%+v", err)
 		}
 		w.noted("it is not probed")
-		// From a broken release the way back is to the last good one.
+		// After a broken release the way back leads to the last good one.
 		code = 200
 		w.swarm.Images["web:4"] = swarmtest.Behaviour{Ends: true, Exit: 1}
 		if err := w.deploy("web:4"); !errors.As(err, &failed) || !failed.Restored {

@@ -12,7 +12,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// A version that nothing needs any more is no change of the release, and goes all the same.
+// A version that nothing needs any more is removed, even where nothing else is to change.
 func TestPruneWithoutChanges(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.must(w.deploy("web:1"))

@@ -65,7 +65,7 @@ func TestFirstDeployFails(t *testing.T) {
 	})
 }
 
-// What is said to serve again has been looked at.
+// A restore says that a release serves again only after it has looked at every service.
 func TestARestoreSaysWhatRuns(t *testing.T) {
 	broken := func(t *testing.T, w *world) *deploy.FailedError {
 		t.Helper()

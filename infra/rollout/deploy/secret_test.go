@@ -58,7 +58,7 @@ func TestSecretsThatWereSetOutliveTheRemovalOfTheStack(t *testing.T) {
 			t.Errorf("the same value is the version %s, want %s: the key of the names is another", again, first)
 		}
 
-		// As an earlier rollout has left them, until the next deploy.
+		// These are the labels that an earlier rollout gave them.
 		label := func(labels map[string]string) map[string]string {
 			delete(labels, model.LabelStack)
 			labels[model.LabelNamespace] = "cafe"

@@ -23,7 +23,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// notes is a progress that remembers.
+// notes is a progress that remembers what it was told.
 type notes struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -64,7 +64,7 @@ type world struct {
 	t     *testing.T
 }
 
-// inWorld runs a test in a time of its own.
+// inWorld runs a test with a clock of its own.
 func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,7 +85,7 @@ var options = deploy.Options{
 	Show: func(*plan.Plan) {}, Confirm: func([]plan.Operation) error { return nil },
 }
 
-// file is the café with that image of its web service; more is put behind the services.
+// file is the café with that image for its web service. Other services can be added, and more after the services.
 func (w *world) file(image, services, more string) *stackfile.File {
 	w.t.Helper()
 	text := fmt.Sprintf(`

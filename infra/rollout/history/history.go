@@ -1,5 +1,5 @@
-// Package history keeps what was rolled out, in the swarm itself: each release is a config. No update of a
-// service overwrites it, as it does the previous spec that `docker service rollback` goes back to.
+// Package history keeps the releases of a stack in the swarm itself: each release is a config. No update of a service
+// overwrites it. The previous spec, which `docker service rollback` goes back to, is overwritten by each update.
 package history
 
 import (

@@ -16,10 +16,9 @@ import (
 // format is raised when a change of the stored form makes older releases unreadable.
 const format = 1
 
-// The stored form of a release: gzipped JSON, in the data of a config. It is apart from the model, so that a
-// change of the model changes no history. Releases of earlier rollouts have these names, and earlier rollouts
-// must be able to read what this one writes: do not rename a field. Docker's own types are stored as Docker's
-// API writes them.
+// The stored form of a release is gzipped JSON in the data of a config. It has types of its own, so that a change
+// of the model changes no history. Do not rename their fields: earlier rollouts have written them, and must be able
+// to read what this one writes. Docker's own types are stored as Docker's API writes them.
 type (
 	stored struct {
 		Format int               `json:"format"`
@@ -59,7 +58,7 @@ type (
 		External bool                  `json:"External"`
 		Options  network.CreateOptions `json:"Options"`
 	}
-	// storedObject has no data: the version of that name is in the swarm, or the release cannot be gone back to.
+	// storedObject has no data. The swarm has the version of that name, or the release cannot be gone back to.
 	storedObject struct {
 		Key        string            `json:"Key"`
 		Name       string            `json:"Name"`
@@ -168,7 +167,7 @@ func fromStoredObject(o storedObject) model.Object {
 	}
 }
 
-// each converts a list; nil stays nil, which JSON writes as null.
+// each converts the items of a list. A nil list stays nil, and JSON has null for it.
 func each[From, To any](list []From, convert func(From) To) []To {
 	if list == nil {
 		return nil

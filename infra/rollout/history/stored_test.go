@@ -18,8 +18,8 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// golden is a release as rollout wrote it before the stored form was apart from the model. Its stack has
-// something in every field. The file is never written anew: swarms have releases like it.
+// golden is a release that rollout wrote before the stored form had types of its own. Its stack,
+// testdata/stack.yml, has something in every field. Never write this file again: swarms have releases like it.
 const golden = "testdata/release.json"
 
 // recorded is a swarm whose history is one release with those data.
@@ -110,7 +110,7 @@ func TestAReleaseIsStoredAsItAlwaysWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		again := *content
-		// What is read is external; what is written is as the file has it.
+		// All objects of a release that was read are external. Here they are as in the stack file.
 		again.Stack.Configs = withoutExternal(again.Stack.Configs, "theirs")
 		again.Stack.Secrets = withoutExternal(again.Stack.Secrets, "token")
 		if got := written(t, again); !bytes.Equal(got, want) {
@@ -172,7 +172,7 @@ func TestAReleaseThatCannotBeReadIsAnError(t *testing.T) {
 	})
 }
 
-// withoutExternal marks all objects as those of the file, but for one key.
+// withoutExternal marks all objects as internal, but for the one with that key.
 func withoutExternal(objects []model.Object, but string) []model.Object {
 	var out []model.Object
 	for _, object := range objects {

@@ -1,4 +1,4 @@
-// Package live reads what of a stack is in the swarm now.
+// Package live reads what a swarm has of a stack now.
 package live
 
 import (
@@ -34,7 +34,7 @@ type State struct {
 	Secrets  []swarm.Secret // of the whole swarm; Swarm gives nobody their values
 }
 
-// ErrNotManager is returned when the engine is not the manager of a swarm.
+// ErrNotManager says that the engine is not the manager of a swarm.
 var ErrNotManager = errors.New("this engine is not a swarm manager; " +
 	"name one with --host, or make it one with: docker swarm init")
 

@@ -46,7 +46,7 @@ func TestOneAtATime(t *testing.T) {
 	})
 }
 
-// silence lets no lease be renewed until the function that it returns is called.
+// silence stops all renewals of leases until the function that it returns is called.
 func silence(s *swarmtest.Swarm) (end func()) {
 	s.Before = func(method string) error {
 		if method == "ConfigUpdate" {

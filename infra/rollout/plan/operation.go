@@ -88,7 +88,7 @@ const (
 	Unchanged Action = "unchanged"
 )
 
-// ChangedError is returned when somebody else changed a service between plan and update.
+// ChangedError says that somebody else changed a service between the plan and the update.
 type ChangedError struct {
 	Service string
 	Changes []Change

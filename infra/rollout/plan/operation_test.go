@@ -77,7 +77,7 @@ func (w *world) service(name string) swarm.Service {
 	return service
 }
 
-// elsewhere is somebody else who changes a service.
+// elsewhere changes a service as somebody else would.
 func (w *world) elsewhere(name string, change func(*swarm.ServiceSpec)) {
 	w.t.Helper()
 	now := w.service(name)
@@ -88,7 +88,7 @@ func (w *world) elsewhere(name string, change func(*swarm.ServiceSpec)) {
 	}
 }
 
-// update is the plan's operation for the web service, when the file has that instead of its image.
+// update is what a plan does with the web service when the file has new in the place of old.
 func (w *world) update(old, new string) plan.Operation {
 	w.t.Helper()
 	for _, operation := range w.plan(parse(w.t, strings.Replace(file, old, new, 1)),
@@ -203,7 +203,7 @@ func TestAnUpdateMeetsOthers(t *testing.T) {
 	})
 	t.Run("OK/in place leaves the tasks' spec literally alone", func(t *testing.T) {
 		w := newWorld(t)
-		// Swarm compares literally: an order of its own is not ours to tidy up.
+		// Swarm compares literally: a list in another order must stay in that order.
 		w.elsewhere("cafe_web", func(s *swarm.ServiceSpec) { slices.Reverse(s.TaskTemplate.Networks) })
 		before := w.service("cafe_web")
 		w.run(w.update("    deploy: {replicas: 2}\n    x-rollout: {replicas: keep}\n",

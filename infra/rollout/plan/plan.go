@@ -39,7 +39,7 @@ type Options struct {
 	JobsDone map[string]string
 	// Needed are the versions of configs and secrets that a kept release needs.
 	Needed map[string]bool
-	// SkipJobs is set by a rollback: an old migration has nothing to say to a newer schema.
+	// SkipJobs is set by a rollback: an old migration must not run on a newer schema.
 	SkipJobs bool
 }
 

@@ -72,7 +72,7 @@ func parse(t *testing.T, text string) *model.Stack {
 	return s
 }
 
-// deployed is a swarm in which the stack is: Swarm has identifiers where the file has names.
+// deployed is a swarm that has the stack. Swarm has identifiers where the file has names.
 func deployed(s *model.Stack) *live.State {
 	now := &live.State{Networks: []network.Summary{{ID: "id-ingress", Name: "ingress"}}}
 	for _, n := range s.Networks {
@@ -118,7 +118,7 @@ func find(now *live.State, name string) *swarm.ServiceSpec {
 	panic("no service " + name)
 }
 
-// outline is a plan in one line an operation.
+// outline is a plan with one line for each operation.
 func outline(p *plan.Plan) []string {
 	var out []string
 	put := func(phase string, operations []plan.Operation) {
@@ -422,6 +422,7 @@ func TestUndoTakesBack(t *testing.T) {
 		},
 		"OK/network stays": {plan.CreateNetwork{Network: want.Networks[0]}, nil},
 		"OK/version stays": {plan.CreateObject{Kind: plan.Config, Object: want.Configs[0]}, nil},
+		"OK/restore stays": {plan.RestoreService{Name: "db"}, nil},
 		"OK/job stays":     {plan.RunJob{Name: "migrate"}, nil},
 		"OK/pruned":        {plan.RemoveObject{Kind: plan.Network, Name: "x"}, nil},
 	} {

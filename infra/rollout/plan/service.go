@@ -52,7 +52,7 @@ func (o UpdateService) Line() Line {
 	return Line{Action: Update, Kind: Service, Name: o.Name, Note: note, Changes: o.Changes}
 }
 
-// Run updates the service as long as it still is what the plan was made for.
+// Run updates the service, unless somebody has changed it since the plan was made.
 func (o UpdateService) Run(ctx context.Context, t Target) error {
 	return retry(func() error {
 		now, spec, err := o.present(ctx, t)
@@ -134,7 +134,7 @@ func (o RestoreService) Run(ctx context.Context, t Target) error {
 		if changes, _ := Diff(now.Spec, spec); len(changes) == 0 {
 			return nil
 		}
-		// The credentials go back with the spec, where Swarm has the one before.
+		// The credentials go back with the spec, where Swarm still has the spec before.
 		options := swarm.ServiceUpdateOptions{RegistryAuthFrom: swarm.RegistryAuthFromSpec}
 		switch {
 		case now.PreviousSpec != nil:
@@ -147,7 +147,7 @@ func (o RestoreService) Run(ctx context.Context, t Target) error {
 	})
 }
 
-// Undo is nil: nobody takes back a way back.
+// Undo is nil: a restore is not taken back.
 func (o RestoreService) Undo() Operation { return nil }
 
 // attempts bounds how often an update that lost a race is tried again.
@@ -221,7 +221,7 @@ func (o RemoveService) Undo() Operation {
 	return CreateService{Name: o.Name, Spec: o.Before.Spec}
 }
 
-// conflict recognises the answer to a creation that somebody else was quicker with.
+// conflict recognises the error of a creation that somebody else was quicker with.
 func conflict(err error) bool {
 	return cerrdefs.IsConflict(err) || cerrdefs.IsAlreadyExists(err)
 }

@@ -1,5 +1,5 @@
-// Package probe asks a release from outside whether it serves: on every machine, and that nothing
-// else answers there any more. Swarm's own word, "running", is about processes.
+// Package probe asks from outside whether a release serves on every machine, and whether it alone answers there.
+// When Swarm says "running", it says so of processes only.
 package probe
 
 import (
@@ -36,24 +36,23 @@ const (
 	interval = 200 * time.Millisecond
 	// patience is for one answer.
 	patience = 5 * time.Second
-	// busyShare: one answer in so many may be that a server is busy, and one more. Under load that
-	// happens to a good release too; a replica that never gets ready answers far more often.
+	// busyShare is how many right answers allow one more that a server is busy. Under load a good release says so
+	// too. A replica that never gets ready says so far more often.
 	busyShare = 10
 )
 
-// busyError is a wrong answer that says nothing against the release: it came too late, or a server
-// asked for patience.
+// busyError is a wrong answer that is no sign of a bad release: it came too late, or the server asked for patience.
 type busyError struct{ error }
 
-// Prober asks.
+// Prober asks questions until their answers are right, or have been wrong for too long.
 type Prober struct {
 	Transport http.RoundTripper
-	// Report is told when an address begins or ceases to answer rightly.
+	// Report is told when the answers of an address become right, and when they become wrong.
 	Report func(url string, right bool, answer string)
 }
 
-// Settle returns when all addresses have given nothing but right answers for the settle time. One
-// in ten may be late or 503 "busy", as long as no other release answers.
+// Settle returns when all addresses have given only right answers for the settle time. One answer in ten may be late
+// or a 503 "busy", as long as no other release answers. The error is an *[Error], or the cause of the context.
 func (p Prober) Settle(ctx context.Context, questions []Question, settle time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -70,16 +69,16 @@ func (p Prober) Settle(ctx context.Context, questions []Question, settle time.Du
 }
 
 func (p Prober) settle(ctx context.Context, q Question, settle time.Duration) error {
-	// A connection of its own for each question: one that is kept would go on asking the same proxy
-	// process, while new visitors meet the new one.
+	// Each question has a connection of its own. A connection that is kept stays with the old process of a proxy,
+	// while new visitors get the new process.
 	client := &http.Client{
 		Transport:     p.Transport,
 		Timeout:       patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	began := time.Now()
-	var right, wrong time.Time // since when
-	var answers, busy int      // since right
+	var right, wrong time.Time // since when the answers are so
+	var answers, busy int      // right ones and busy ones since then
 	for {
 		answer, err := ask(ctx, client, q)
 		now := time.Now()
@@ -149,7 +148,7 @@ func ask(ctx context.Context, client *http.Client, q Question) (string, error) {
 	return answer, nil
 }
 
-// reason drops the method and address that an error of the client begins with.
+// reason is an error of the client without the method and address that it begins with.
 func reason(err error) error {
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner

@@ -32,7 +32,7 @@ func release(name string) func(int, http.ResponseWriter, *http.Request) {
 	return func(_ int, w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Release", name) }
 }
 
-// reports are what a prober told, in its order.
+// reports are what a prober has told, in that order.
 type reports struct {
 	mu   sync.Mutex
 	told []string
@@ -195,7 +195,7 @@ func TestAnAnswerIsRightByItsStatus(t *testing.T) {
 	}
 }
 
-// checkError wants a probe's error that names the address and has all words of the answer.
+// checkError checks that an error is a probe's, names the address, and has all these words of the answer.
 func checkError(t *testing.T, err error, url, answer string) {
 	t.Helper()
 	var wrong *probe.Error

@@ -9,7 +9,7 @@ import (
 	"boardcafe/infra/rollout/watch"
 )
 
-// jsonLines writes one JSON object a line, for each change of state.
+// jsonLines writes a JSON object for each change of state, on a line of its own.
 type jsonLines struct {
 	mu    sync.Mutex
 	w     io.Writer

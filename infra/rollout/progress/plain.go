@@ -10,10 +10,10 @@ import (
 	"boardcafe/infra/rollout/watch"
 )
 
-// heartbeat is the longest silence in a log: CI systems end a job that says nothing.
+// heartbeat is the longest silence in a log. CI systems end a job that writes nothing.
 const heartbeat = 30 * time.Second
 
-// plain writes a line with its time for each change of state.
+// plain writes a line for each change of state, with the time before it.
 type plain struct {
 	mu    sync.Mutex // probes of several machines report at once
 	w     io.Writer

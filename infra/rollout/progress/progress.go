@@ -1,5 +1,5 @@
-// Package progress shows a rollout to people and programs: on a terminal one line for each service,
-// redrawn; elsewhere one line for each change of state.
+// Package progress shows a rollout to people and programs. On a terminal it redraws one line for each service.
+// Elsewhere it writes one line for each change of state.
 package progress
 
 import (
@@ -20,7 +20,7 @@ const (
 	JSON  Mode = "json"
 )
 
-// Sink is where a rollout reports to. Close must be called before anything else is printed.
+// Sink is what a rollout reports to. Close must be called before anything else is printed.
 type Sink interface {
 	Step(text string)
 	Warn(text string)
@@ -28,7 +28,7 @@ type Sink interface {
 	Close()
 }
 
-// New returns the sink for a mode; terminal says whether w is one, colour whether it may be used.
+// New returns the sink for a mode. terminal says whether w is a terminal, and colour whether to use colours there.
 func New(mode Mode, w io.Writer, terminal, colour bool) (Sink, error) {
 	switch {
 	case mode == TTY || mode == Auto && terminal:

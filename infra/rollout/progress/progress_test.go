@@ -24,7 +24,7 @@ var (
 	failed  = watch.Status{Service: "db", State: "failed", Done: 0, Want: 1, Detail: "service db: 3 tasks failed"}
 )
 
-// play is a rollout as every sink is told it.
+// play tells a sink what a rollout would tell it.
 func play(sink progress.Sink) {
 	sink.Step("release r2 (new) begins")
 	sink.Services([]watch.Status{starting, failed})
@@ -114,7 +114,7 @@ var (
 	took   = regexp.MustCompile(`\b\d+s\b`)
 )
 
-// lines are those that a terminal was sent, without the moving about and the trailing spaces.
+// lines are the lines that a terminal was sent, without the movements of the cursor and the trailing spaces.
 func lines(out string) []string {
 	var got []string
 	for line := range strings.Lines(cursor.ReplaceAllString(out, "")) {

@@ -111,7 +111,7 @@ func (t *tty) Close() {
 			bars = append(bars, l.bar)
 		}
 	}
-	t.mu.Unlock() // the last drawing takes it too
+	t.mu.Unlock() // the last drawing locks it as well
 	for _, bar := range bars {
 		bar.Abort(false)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/docker/cli/cli/compose/types"
 )
 
-// sections of a stack file that hold things by their names.
+// sections are the parts of a stack file whose keys are names.
 var sections = []string{"services", "networks", "volumes", "configs", "secrets"}
 
 // checkNames finds names that the schema would call unknown keys.

@@ -69,7 +69,7 @@ func (f *File) networks(namespace convert.Namespace) []model.Network {
 	return out
 }
 
-// locateConverting finds the line of the service that an error of the converter names: "service app: …".
+// locateConverting finds the place of an error of the converter, which begins with "service app: ".
 func (f *File) locateConverting(err error) error {
 	text, err := f.withNames(err.Error())
 	if err != nil {
@@ -107,11 +107,12 @@ func (f *File) convertServices(services types.Services) (specs map[string]swarm.
 	return convert.Services(context.Background(), convert.NewNamespace(f.stack.Name), &config, namesOnly{})
 }
 
-// standIn stands for the name of a config's or secret's version until the swarm is known. No object can be
-// called so.
+// standIn stands for the name of a version of a config or secret until that name is known. Swarm allows no object of
+// such a name.
 func standIn(key string) string { return "version(" + key + ")" }
 
-// rename puts the names of versions where a spec has stand-ins. Docker/cli sorts references by their names.
+// rename puts the names of versions in the place of stand-ins. It sorts the references by name, as docker/cli does:
+// an order of its own would restart the tasks.
 func rename(spec *swarm.ServiceSpec, configs, secrets []model.Object) {
 	container := *spec.TaskTemplate.ContainerSpec
 	container.Configs, container.Secrets = slices.Clone(container.Configs), slices.Clone(container.Secrets)
@@ -151,8 +152,8 @@ func nameOr(names map[string]string, name string) string {
 	return name
 }
 
-// namesOnly answers the converter's look-ups with every object that it asks for, and no identifier: a plan
-// must not need objects that only its deploy creates.
+// namesOnly answers the converter that every object exists, and gives it no identifier. A plan must not need objects
+// that only its deploy creates.
 type namesOnly struct{ client.APIClient }
 
 func (namesOnly) ClientVersion() string { return apiVersion }

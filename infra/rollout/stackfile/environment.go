@@ -11,10 +11,9 @@ import (
 	"github.com/docker/cli/pkg/kvfile"
 )
 
-// passEnvironment gives the services the values of the names that stand alone in their env files. The
-// loader asks the process for these, which knows nothing of --env-file. It returns a warning for each
-// variable that has no value anywhere: containers do not get it, as with `docker stack deploy`, which
-// says nothing (moby#31561).
+// passEnvironment gives services the values of the variables that have only a name in their env files. The loader
+// takes these from the process, where the variables of --env-file are missing. It returns a warning for each variable
+// that has no value anywhere: containers do not get it. `docker stack deploy` says nothing then (moby#31561).
 func passEnvironment(config *types.Config, dir string, env Environment) []model.Warning {
 	var unset []model.Warning
 	for _, service := range config.Services {
@@ -43,7 +42,7 @@ func passEnvironment(config *types.Config, dir string, env Environment) []model.
 	return unset
 }
 
-// namesInEnvFiles are the lines without a value. The loader has read the files and found them good.
+// namesInEnvFiles are the variables that have no value in the env files. The loader has found the files good.
 func namesInEnvFiles(files []string, dir string) []string {
 	var names []string
 	for _, file := range files {

@@ -11,13 +11,13 @@ import (
 // Error is what is wrong with a stack file, and where.
 type Error struct {
 	File    string
-	Line    int    // 0 when the whole file is meant
+	Line    int    // 0 for the whole file
 	Key     string // the path to the value, e.g. services.app.image
 	Problem string
 	Err     error // the operating system's, when the file could not be read
 }
 
-// Error is always one line that a terminal can show, whatever the file has in its keys and values.
+// Error is always one line that is safe to print, whatever the file has in its keys and values.
 func (e *Error) Error() string {
 	where := printable(e.File)
 	if e.Line > 0 {
@@ -31,10 +31,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// mostShown is how much of a key or a problem helps anybody.
+// mostShown is how many characters of a key or a problem are shown.
 const mostShown = 500
 
-// printable escapes what is no visible character: line breaks, colours of a terminal, broken UTF-8.
+// printable escapes all but visible characters: line breaks, the colours of a terminal, broken UTF-8.
 func printable(text string) string {
 	var out strings.Builder
 	for shown := 0; len(text) > 0; shown++ {

@@ -20,13 +20,13 @@ const (
 	defaultProbeTimeout = 30 * time.Second
 )
 
-// extension reads one `x-rollout` mapping strictly: a key that is not read is an error, since a
-// misspelt `probe` would be a probe that never runs. Of each key the last file's value counts.
+// extension reads one `x-rollout` mapping strictly. A key that is not read is an error: a misspelt `probe` would be a
+// probe that never runs. Where several files have a key, the value of the last one counts.
 type extension struct {
 	sources sources
 	path    string
 	fields  map[string]string  // scalars, variables expanded
-	nested  map[string]*source // of the others, the file
+	nested  map[string]*source // mappings and lists, with the file that has them
 	err     error
 }
 
@@ -74,7 +74,7 @@ func (e *extension) text(key string) string {
 	return value
 }
 
-// mapping returns the file that has the mapping at the key, nil when the key is not there.
+// mapping returns the file that has the mapping at the key. It is nil where there is no such key.
 func (e *extension) mapping(key string) *source {
 	if _, ok := e.fields[key]; ok {
 		delete(e.fields, key)
@@ -109,7 +109,7 @@ func (e *extension) number(key string, low, high int) int {
 	return value
 }
 
-// choice returns whether the key is there; its value must be the only one there is.
+// choice returns whether the key is there. If it is, it must have the only value that is allowed.
 func (e *extension) choice(key, only string) bool {
 	_, ok := e.fields[key]
 	text := e.text(key)
@@ -119,7 +119,7 @@ func (e *extension) choice(key, only string) bool {
 	return ok
 }
 
-// close reports the first problem, a key that nobody asked for among them.
+// close returns the first problem. A key that was not read is one.
 func (e *extension) close() error {
 	var unknown []string
 	for key := range e.fields {
@@ -156,7 +156,7 @@ func (all sources) options(service string, env Environment) (options model.Optio
 	return options, err
 }
 
-// probe reads the question of a probe.
+// probe reads the probe of a service.
 func (s *source) probe(service string, env Environment) (*model.Probe, error) {
 	e := sources{s}.extension(env, "services", service, "x-rollout", "probe")
 	p := &model.Probe{

@@ -1,8 +1,7 @@
 // Package stackfile reads a stack file: compose v3 as `docker stack deploy` takes it, plus the `x-rollout` keys
 // that compose has no word for. It checks the file, and says of each error which line it is on.
 //
-// It is the only package that knows docker/cli's loader and converter, whose exported surface
-// shrinks with every release.
+// It is the only package that knows docker/cli's loader and converter. They export less with every release.
 package stackfile
 
 import (
@@ -14,7 +13,8 @@ import (
 )
 
 // File is a stack file, or several that were merged. It has been read, checked and converted. Only the versions
-// of its configs and secrets are missing, since the swarm has a part in their names: see [File.Stack].
+// of its configs and secrets are missing, since their names depend on the swarm: see
+// [File.Stack].
 type File struct {
 	sources sources
 	config  *types.Config
@@ -24,7 +24,8 @@ type File struct {
 	stack model.Stack
 }
 
-// Load reads the stack files at paths, each merged over those before it as `docker stack deploy` does it.
+// Load reads the stack files at paths. Each is merged over those before it, as `docker stack deploy` does it. An
+// error about a file is an *[Error].
 func Load(paths []string, name string, env Environment) (*File, error) {
 	all, err := openAll(paths)
 	if err != nil {
@@ -33,7 +34,7 @@ func Load(paths []string, name string, env Environment) (*File, error) {
 	return all.read(name, env)
 }
 
-// Parse reads a stack file whose content is known; paths in it are relative to that of the file.
+// Parse reads a stack file whose content is known. Paths in it are relative to the folder of path.
 func Parse(path string, data []byte, name string, env Environment) (*File, error) {
 	source, err := parse(path, data)
 	if err != nil {
@@ -103,7 +104,7 @@ func (f *File) readExtensions(env Environment) error {
 	return nil
 }
 
-// checkMisspelt finds what was meant to be x-rollout: compose takes every key that begins with x-.
+// checkMisspelt finds keys that were meant to be x-rollout. Compose takes every key that begins with x-.
 func (s *source) checkMisspelt(path string, value any) error {
 	fields, _ := value.(map[string]any)
 	for _, key := range sorted(fields) {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// FuzzLoad: every file, alone or over another one, is either a stack or one line that says what is wrong.
+// FuzzLoad checks that every file, alone or merged over another one, is a stack or gets an error of one line.
 func FuzzLoad(f *testing.F) {
 	archive, err := txtar.ParseFile("testdata/fuzz.txtar")
 	if err != nil {

@@ -64,7 +64,7 @@ func number(port swarm.PortConfig) string {
 	return fmt.Sprintf("%d/%s", port.PublishedPort, cmp.Or(port.Protocol, swarm.PortConfigProtocolTCP))
 }
 
-// limits notes the first fault of a service that it is told of.
+// limits collects what is wrong with a service. The first fault counts.
 type limits struct{ fault }
 
 func (l *limits) fail(key, problem string) {
@@ -194,7 +194,7 @@ func (l *limits) healthcheck(h *container.HealthConfig) {
 	}
 }
 
-// highestPort there is.
+// highestPort is the highest number of a port.
 const highestPort = 65535
 
 func (l *limits) ports(e swarm.EndpointSpec) {

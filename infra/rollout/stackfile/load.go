@@ -42,7 +42,7 @@ func (s *source) loadAlone(dir string, env Environment, dict map[string]any) (*t
 	return runLoader(dir, env, types.ConfigFile{Filename: s.file, Config: dict})
 }
 
-// blame finds the place of an error of the loader. The loader does not say which file it is in: so each file is
+// blame finds the place of an error of the loader. The loader does not say which file has the error, so each file is
 // loaded alone.
 func (all sources) blame(env Environment, cause error) error {
 	version := ""

@@ -19,7 +19,7 @@ var (
 	unknownKey = regexp.MustCompile(`(?s)^Additional property (.+) is not allowed$`)
 )
 
-// locate reads the path out of an error of the loader. Key stays empty where it has none.
+// locate reads the path out of an error of the loader. Key is empty where the error has no path.
 func (s *source) locate(err error) *Error {
 	var forbidden *loader.ForbiddenPropertiesError
 	if errors.As(err, &forbidden) {
@@ -44,7 +44,7 @@ func (s *source) locate(err error) *Error {
 	return s.at(path, strings.Replace(problem, "must be a integer", "must be an integer", 1))
 }
 
-// locateIn finds the place of an error that names none, within the part of the file that caused it.
+// locateIn finds the place of an error without a path, within the part of the file that caused it.
 func (s *source) locateIn(path string, err error) *Error {
 	var decoding *mapstructure.DecodeError
 	var file *fs.PathError
@@ -57,8 +57,8 @@ func (s *source) locateIn(path string, err error) *Error {
 	return s.at(byWords(path, err.Error()), err.Error())
 }
 
-// words in the messages of docker/cli's loader and converter, by the key that they are about. A word
-// that is missing here costs the exact line and nothing else.
+// words in the messages of docker/cli's loader and converter tell which key a message is about. Where a word is
+// missing here, the error has the line of the service.
 var words = []struct{ word, key string }{
 	{"Unknown mode", "deploy.mode"},
 	{"replicas can only be used", "deploy.replicas"},
@@ -79,7 +79,7 @@ var words = []struct{ word, key string }{
 	{"environment", "env_file"},
 }
 
-// byWords is the path to what a problem of a service is about.
+// byWords is the path of what a problem is about, as far as its words tell.
 func byWords(path, problem string) string {
 	if strings.HasPrefix(path, "services.") {
 		for _, w := range words {
@@ -93,7 +93,7 @@ func byWords(path, problem string) string {
 
 var index = regexp.MustCompile(`\[([^\]]*)\]`)
 
-// yamlPath is the path to a field of docker/cli's types as a stack file has it.
+// yamlPath is the path in a stack file of a field of docker/cli's types.
 func yamlPath(name string) string {
 	name = strings.Trim(index.ReplaceAllString(name, ".$1"), ".")
 	name = strings.ReplaceAll(name, "HealthCheck", "healthcheck")

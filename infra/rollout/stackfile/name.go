@@ -9,9 +9,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// NameIn reads the name of the stack out of its files (`x-rollout: stack:`), without the variables that
-// the rest of them may need: history, status and lock are about the stack, not about the files. The
-// last one counts; it is empty when they have none.
+// NameIn reads the name of the stack from its files (`x-rollout: stack:`). The name in the last file counts; it is
+// empty where no file has one. The variables of the files need no value: history, status and lock need only the name.
 func NameIn(paths []string) (name string, err error) {
 	all, err := openAll(paths)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 )
 
-// Versions is what naming the versions of a stack's objects takes from the swarm.
+// Versions is what the names of a stack's configs and secrets depend on in the swarm.
 type Versions struct {
 	// Key keeps the values of secrets out of the names of their versions: see [model.SecretName].
 	Key []byte
@@ -21,8 +21,8 @@ type Versions struct {
 	Secrets map[string]string
 }
 
-// Stack completes the file with the versions of its objects. The error is an *[Error]: the file of a config or
-// secret can be gone by now.
+// Stack completes the file with the versions of its configs and secrets. It returns an *[Error] where the file of one
+// cannot be read any more.
 func (f *File) Stack(versions Versions) (*model.Stack, error) {
 	out := f.stack
 	var err error
@@ -39,8 +39,8 @@ func (f *File) Stack(versions Versions) (*model.Stack, error) {
 	return &out, nil
 }
 
-// withNames puts the names of versions where a message of the converter has stand-ins. There is no swarm yet:
-// secrets get names of a made-up key.
+// withNames puts the names of versions in the place of the stand-ins in a message of the converter. There is no swarm
+// yet, so the names of secrets are made with a made-up key.
 func (f *File) withNames(message string) (string, error) {
 	named, err := f.Stack(Versions{Key: make([]byte, 32)})
 	if err != nil {
@@ -97,7 +97,7 @@ func (f *File) object(path, key string, config types.FileObjectConfig) (model.Ob
 	}
 	object.Labels = map[string]string{}
 	maps.Copy(object.Labels, config.Labels)
-	// By these two it is found again, whatever the file says.
+	// These labels find the object again. They replace any that the file sets.
 	object.Labels[model.LabelNamespace], object.Labels[model.LabelKey] = f.stack.Name, key
 	if config.TemplateDriver != "" {
 		object.Templating = &swarm.Driver{Name: config.TemplateDriver}

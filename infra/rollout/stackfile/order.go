@@ -7,9 +7,9 @@ import (
 	"boardcafe/infra/rollout/model"
 )
 
-// conditions that the map form of depends_on may name. They all come to the same here: what a
-// service depends on has been awaited before its own wave starts, running and healthy, or ended
-// well when it is one-shot. docker stack deploy refuses the map form (docker/cli#3880).
+// conditions are those that the map form of depends_on may name. All of them mean the same here: before the wave of
+// a service starts, the services that it depends on run and are healthy, or have ended well where they are one-shot.
+// docker stack deploy refuses the map form (docker/cli#3880).
 var conditions = []string{"service_started", "service_healthy", "service_completed_successfully"}
 
 // takeDependencies takes depends_on out of the services of all files, and checks it.
@@ -37,7 +37,7 @@ func (all sources) takeDependencies() (map[string][]string, error) {
 	return needs, nil
 }
 
-// takeDependencies reads both forms.
+// takeDependencies takes depends_on out of the services of one file. It reads a list, and a mapping with conditions.
 func (s *source) takeDependencies() (map[string][]string, error) {
 	services, _ := s.dict["services"].(map[string]any)
 	needs := map[string][]string{}
@@ -88,7 +88,7 @@ func (s *source) checkCondition(path string, value any) error {
 	return nil
 }
 
-// findCycle returns the services of a cycle, the first one again at the end.
+// findCycle returns the services of a cycle, with the first one again at the end; nil where there is no cycle.
 func findCycle(names []string, needs map[string][]string) []string {
 	done := map[string]bool{}
 	var path []string
@@ -118,7 +118,7 @@ func findCycle(names []string, needs map[string][]string) []string {
 	return nil
 }
 
-// waves orders the services: first the jobs and what these need, then everything else.
+// waves orders the services: first the jobs and what they need, then all other services.
 func waves(services []model.Service) [][]string {
 	byName := map[string]model.Service{}
 	early := map[string]bool{}

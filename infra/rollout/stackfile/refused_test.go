@@ -20,8 +20,8 @@ type oneCase struct {
 	text       string
 }
 
-// cases reads an archive of testdata. Each of its files is a case: its name is the case's, and after a colon what
-// is wanted. A file s.yml is merged with those after it. One that is called NAME, s.yml is so for that case only.
+// cases reads an archive of testdata. Each of its files is a case and is called NAME: MESSAGE. The file s.yml is
+// the one that all cases are merged over. A file called NAME, s.yml takes its place for one case.
 func cases(t *testing.T, archive string) []oneCase {
 	t.Helper()
 	parsed, err := txtar.ParseFile(filepath.Join("testdata", archive))
@@ -53,10 +53,10 @@ func cases(t *testing.T, archive string) []oneCase {
 	return out
 }
 
-// long is a name that is too long together with the stack's.
+// long is a name that is too long once the stack's is before it.
 var long = strings.Repeat("n", 60)
 
-// refused are the cases that an archive cannot hold, or nobody would want to see there.
+// refused are the cases that an archive of text cannot hold.
 func refused() []oneCase {
 	return []oneCase{
 		{name: "NotUTF8", text: "services:\n  app: {image: caf\xe9}\n", want: "s.yml:*: not YAML:"},
@@ -109,7 +109,7 @@ func TestAnErrorNamesTheFileThatHasIt(t *testing.T) {
 	}
 }
 
-// mustBeRefused checks that an error is one of a place in a file of the folder, and the one that is wanted.
+// mustBeRefused checks that an error has a place in a file of the folder, and is the one that is wanted.
 func mustBeRefused(t *testing.T, dir string, err error, want string) {
 	t.Helper()
 	if err == nil {
@@ -126,7 +126,7 @@ func mustBeRefused(t *testing.T, dir string, err error, want string) {
 	}
 }
 
-// mustBeALine checks that a message is one line, short enough to be read, without what a terminal obeys.
+// mustBeALine checks that a message is one short line without control characters.
 func mustBeALine(t *testing.T, message string) {
 	t.Helper()
 	if !utf8.ValidString(message) || strings.ContainsFunc(message, unicode.IsControl) || len(message) > 8_000 {

@@ -16,8 +16,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// source is a stack file with the line of each of its values. The loader's errors carry a path and
-// no line; people edit lines.
+// source is a stack file with the line of each of its values. People edit lines, and the loader's errors have only
+// paths.
 type source struct {
 	file  string
 	root  *yaml.Node
@@ -25,12 +25,12 @@ type source struct {
 	lines map[string]int // by dotted path, list items by index
 }
 
-// maxValues bounds the walk over a file: aliases of aliases grow without limit.
+// maxValues is how many values a file may have. Aliases of aliases could make it endless.
 const maxValues = 100_000
 
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
-// maxFile is more than anybody writes, and less than a device that never ends.
+// maxFile is how many bytes a file may have. It stops the reading of a device that never ends.
 const maxFile = 10 << 20
 
 // open reads and parses the file at path.
@@ -87,8 +87,8 @@ func parse(file string, data []byte) (*source, error) {
 	return s, nil
 }
 
-// checkKeys finds keys that are no text, for which the loader has only words about Go, and merges of
-// what cannot be merged, for which the parser has no line.
+// checkKeys finds keys that are not text, and merges of what cannot be merged. The loader would report the first
+// in terms of Go, and the parser would report the second without a line.
 func (s *source) checkKeys(n *yaml.Node, path string) *Error {
 	for i, item := range n.Content {
 		child := path
@@ -145,7 +145,8 @@ func mergeable(n *yaml.Node) bool {
 	return true
 }
 
-// walk visits every value in the order of the file, aliases where they are used.
+// walk visits every value in the order of the file. It visits an alias where it is used. It is not complete when the
+// file has too many values.
 func (s *source) walk(root *yaml.Node, path string, visit func(path string, n *yaml.Node)) (complete bool) {
 	left := maxValues
 	var step func(path string, n *yaml.Node)
@@ -167,7 +168,7 @@ func (s *source) walk(root *yaml.Node, path string, visit func(path string, n *y
 				}
 				child := model.Join(path, key.Value)
 				step(child, value)
-				// A key on a line of its own is where people look, not its first child.
+				// The line is that of the key, where people look, and not that of the first value below it.
 				s.keyLine(child, key.Line)
 			}
 		case yaml.SequenceNode:
@@ -186,12 +187,13 @@ func (s *source) keyLine(path string, line int) {
 	}
 }
 
-// at makes an Error for the value at path, or for the nearest one above it that the file has.
+// at makes an Error for the value at path. Where the file has no such value, its line is that of the nearest value
+// above it.
 func (s *source) at(path, problem string) *Error {
 	return &Error{File: s.file, Line: s.lines[s.nearest(path)], Key: path, Problem: problem}
 }
 
-// nearest is the path itself where the file has it, or the nearest one above that it has.
+// nearest is the path itself where the file has it, else the nearest path above it that the file has.
 func (s *source) nearest(path string) string {
 	for s.lines[path] == 0 && path != "" {
 		path = path[:max(0, strings.LastIndexByte(path, '.'))]
@@ -199,7 +201,7 @@ func (s *source) nearest(path string) string {
 	return path
 }
 
-// syntax turns an error of the YAML parser, "yaml: line 3: …", into ours.
+// syntax makes an Error out of one of the YAML parser: "yaml: line 3: …".
 func (s *source) syntax(err error) *Error {
 	text := strings.TrimPrefix(firstLine(err), "yaml: ")
 	out := &Error{File: s.file, Line: 1, Problem: "not YAML: " + text}
@@ -210,7 +212,7 @@ func (s *source) syntax(err error) *Error {
 	return out
 }
 
-// firstLine keeps an error to one line: yaml.TypeError lists its findings on lines of their own.
+// firstLine is the first line of an error. A yaml.TypeError has a line for each of its findings.
 func firstLine(err error) string {
 	var typed *yaml.TypeError
 	if errors.As(err, &typed) && len(typed.Errors) > 0 {
@@ -247,7 +249,7 @@ func child(n *yaml.Node, key string) *yaml.Node {
 	return mergedChild(n, key)
 }
 
-// mergedChild finds what a mapping has from another one by `<<`: of several, the first one's.
+// mergedChild finds a value that a mapping takes from others by `<<`. The first of them that has the value counts.
 func mergedChild(n *yaml.Node, key string) *yaml.Node {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Tag != "!!merge" {

@@ -45,8 +45,8 @@ func (all sources) services() []string {
 	return sorted(names)
 }
 
-// having is the file whose value at the path counts: the last file that has one. Where no file has the path
-// itself, the nearest value above it is looked for.
+// having is the file whose value at the path counts: the last file that has such a value. Where no file has the path,
+// it is the file with the longest part of the path.
 func (all sources) having(path string) *source {
 	found, longest := all[0], 0
 	for _, s := range all {
@@ -59,12 +59,12 @@ func (all sources) having(path string) *source {
 
 func (all sources) at(path, problem string) *Error { return all.having(path).at(path, problem) }
 
-// fault is what find finds in a service: a key below it, and what is wrong there. Both are empty for a good one.
+// fault is what is wrong with a service: a key of it, and the problem. Both are empty for a good service.
 type fault struct{ key, problem string }
 
-// atService makes an Error for what find has found in a service. Where several files have the same list, the
-// merged list has other indices than each file's own. So find looks at each file alone, the last one first: the
-// error is where it finds the same problem.
+// atService makes an Error for a fault of a service. Where several files have a list, the indices of the merged
+// list are not those of each file. So find looks at each file alone, the last one first, and the error is in the
+// file where find finds the same problem.
 func (f *File) atService(name string, found fault, find func(types.ServiceConfig) fault) *Error {
 	path := "services." + name
 	if len(f.sources) > 1 {

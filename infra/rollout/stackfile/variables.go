@@ -8,8 +8,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Environment holds what a stack file takes from the shell: the variables in it, the values of
-// `environment` and `env_file` entries that have a name only, and HOME for a ~ in a path.
+// Environment is what a stack file takes from the shell. That is the variables in it, the values of `environment` and
+// `env_file` entries that have only a name, and HOME for a ~ in a path.
 type Environment map[string]string
 
 // Lookup returns the value of a variable, and whether it is set; a set one can be empty.
@@ -18,13 +18,13 @@ func (e Environment) Lookup(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// variable is the pattern of docker/cli's template package, which does not export it.
+// variable is the pattern of docker/cli's package template, which does not export it.
 var variable = regexp.MustCompile(`\$(?i:(\$)|` +
 	`([_a-z][_a-z0-9]*(?::?[-?][^}]*)?)|{([_a-z][_a-z0-9]*(?::?[-?][^}]*)?)}|())`)
 
-// checkVariables reports the first variable that has neither a value nor a default. docker/cli
-// puts an empty string in its place, and in a string of several variables it loses all errors but
-// the last one's: hence one match at a time.
+// checkVariables finds the first variable that has neither a value nor a default. docker/cli would put an empty
+// string in its place. Each match is checked by itself: in a string of several variables docker/cli keeps only the
+// error of the last one.
 func (s *source) checkVariables(env Environment) error {
 	var first *Error
 	s.walk(s.root, "", func(path string, n *yaml.Node) {
@@ -47,7 +47,7 @@ func (s *source) checkVariables(env Environment) error {
 
 var volumeSource = regexp.MustCompile(`^services\..+\.volumes\.\d+(\.source)?$`)
 
-// checkHome finds a ~ that stands for nothing. docker/cli then takes it for the name of a folder.
+// checkHome finds a ~ where HOME is not set. docker/cli would take it for the name of a folder.
 func checkHome(path, value string, env Environment) (problem string) {
 	if _, ok := env.Lookup("HOME"); !ok && strings.HasPrefix(value, "~") && volumeSource.MatchString(path) {
 		return "~ stands for HOME, which is not set; set it, or write the whole path"
@@ -81,7 +81,7 @@ func checkString(text string, env Environment) (problem string) {
 	return ""
 }
 
-// expand substitutes the variables of a string that checkVariables has passed.
+// expand replaces the variables of a string. checkVariables has found them good.
 func expand(text string, env Environment) string {
 	out, err := template.Substitute(text, env.Lookup)
 	if err != nil {

@@ -139,7 +139,7 @@ func (s *Swarm) SecretList(ctx context.Context, options swarm.SecretListOptions)
 	for _, c := range s.secrets {
 		if matches(options.Filters, c.ID, c.Spec.Labels) {
 			c = copied(c)
-			c.Spec.Data = nil // nobody gets it back
+			c.Spec.Data = nil // Swarm gives nobody the value of a secret
 			out = append(out, c)
 		}
 	}
@@ -196,7 +196,7 @@ func (s *Swarm) SecretRemove(ctx context.Context, id string) error {
 	return remove(&s.secrets, "secret", id, func(c swarm.Secret) string { return c.ID })
 }
 
-// DistributionInspect is the registry's word about an image.
+// DistributionInspect is what the registry says about an image.
 func (s *Swarm) DistributionInspect(ctx context.Context, image, _ string) (registry.DistributionInspect, error) {
 	if err := s.enter(ctx, "DistributionInspect"); err != nil {
 		return registry.DistributionInspect{}, err
@@ -232,7 +232,7 @@ func (s *Swarm) TaskLogs(ctx context.Context, id string, _ container.LogsOptions
 	return nil, missing("task", id)
 }
 
-// StackRemove does what `docker stack rm` does: all that has Docker's label of the stack goes.
+// StackRemove removes all that has Docker's label of the stack, as `docker stack rm` does.
 func (s *Swarm) StackRemove(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package swarmtest is a swarm in memory: enough of Docker's API, with Swarm's own rules, for tests
-// of the rollout. Its time is the caller's: in a synctest bubble nothing waits.
+// Package swarmtest is a swarm in memory, for tests. It has as much of Docker's API as rollout uses, and follows
+// Swarm's rules. Its clock is the caller's: in a synctest bubble nothing waits.
 package swarmtest
 
 import (
@@ -42,13 +42,13 @@ type Swarm struct {
 
 	// Nodes are the machines.
 	Nodes []swarm.Node
-	// Images are what containers do, by the image without its digest; others run for ever.
+	// Images are what containers do, by the image without its digest. Containers of other images run for ever.
 	Images map[string]Behaviour
 	// Missing are the images that no registry has.
 	Missing map[string]bool
-	// Worker makes the engine no manager.
+	// Worker makes the engine a worker.
 	Worker bool
-	// Before is asked before each call, by the method's name; its error is the call's.
+	// Before is called before each call, with the name of its method. The call returns its error.
 	Before func(method string) error
 	// Calls are the methods that were called.
 	Calls []string
@@ -134,7 +134,7 @@ func matches(args filters.Args, id string, labels map[string]string) bool {
 	return args.MatchKVList("label", labels) && (!args.Contains("id") || args.ExactMatch("id", id))
 }
 
-// Info is the engine's word about itself.
+// Info is what the engine says about itself.
 func (s *Swarm) Info(ctx context.Context) (system.Info, error) {
 	if err := s.enter(ctx, "Info"); err != nil {
 		return system.Info{}, err
@@ -214,7 +214,7 @@ func (s *Swarm) ServiceCreate(ctx context.Context, spec swarm.ServiceSpec,
 	return swarm.ServiceCreateResponse{ID: v.ID}, nil
 }
 
-// resolve puts identifiers where Swarm does, and refuses what it does not know.
+// resolve puts identifiers in the place of names, as Swarm does, and refuses names that the swarm does not have.
 func (s *Swarm) resolve(spec swarm.ServiceSpec) (swarm.ServiceSpec, error) {
 	spec = copied(spec)
 	for i, n := range spec.TaskTemplate.Networks {
@@ -360,7 +360,7 @@ func (s *Swarm) age(t *task, now time.Time) {
 	}
 }
 
-// advance lets the time pass for all tasks, and does what Swarm does about those that have ended.
+// advance lets the time pass for all tasks, and replaces those that have ended as Swarm does.
 func (s *Swarm) advance(now time.Time) {
 	for _, v := range s.services {
 		condition := swarm.RestartPolicyConditionAny
@@ -441,5 +441,5 @@ func (s *Swarm) TaskList(ctx context.Context, options swarm.TaskListOptions) ([]
 	return out, nil
 }
 
-// digest is the same for the same text.
+// digest is that of a text: the same text has the same digest.
 func digest(text string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(text))) }

@@ -19,7 +19,7 @@ const maxFailures = 2
 type Status struct {
 	Service string `json:"service"`
 	State   string `json:"state"`
-	Done    int    `json:"done"` // tasks of the wanted spec that run, or have ended well
+	Done    int    `json:"done"` // tasks of the present spec that run, or have ended well
 	Want    int    `json:"want"`
 	Detail  string `json:"detail,omitempty"`
 	// Settled says that Swarm has nothing left to do for the service.
@@ -37,7 +37,7 @@ type observation struct {
 	newTasks []swarm.Task // that were not there before this attempt
 }
 
-// judge tells how far the service is, and whether it has failed.
+// judge tells how far the service has come, and whether it has failed.
 func (o observation) judge() (Status, *Failure) {
 	if o.service.ID == "" {
 		return o.missing()
@@ -55,7 +55,7 @@ func (o observation) judge() (Status, *Failure) {
 	case swarm.UpdateStatePaused, swarm.UpdateStateRollbackPaused:
 		return o.fail(status, "Swarm paused the update", failed)
 	case swarm.UpdateStateRollbackStarted, swarm.UpdateStateRollbackCompleted:
-		// A service that this run did not update shows how an earlier one ended.
+		// The rest are services that this attempt did not update. Their state is that of an earlier update.
 		if o.target.Changed {
 			return o.fail(status, "Swarm rolled the update back", failed)
 		}
@@ -177,7 +177,7 @@ func (o observation) failedTasks() []swarm.Task {
 	return out
 }
 
-// oneShot tells whether the service is meant to end, or has.
+// oneShot tells whether the service is meant to end, or has ended.
 func (o observation) oneShot() bool {
 	policy := o.service.Spec.TaskTemplate.RestartPolicy
 	return model.MustEnd(o.service.Spec) || restartsOnFailure(policy) && o.ended()

@@ -1,5 +1,5 @@
-// Package watch waits until the services of a stack serve. It asks Swarm once a second for the
-// whole stack, however many services it has: over ssh, every call counts.
+// Package watch waits until the services of a stack serve. It asks Swarm once a second about the whole stack, however
+// many services the stack has: over ssh every call takes its time.
 package watch
 
 import (
@@ -23,19 +23,18 @@ type Engine interface {
 // Interval is the time between two polls.
 const Interval = time.Second
 
-// patience is how long the engine may fail to answer: a manager that hands over its leadership
-// takes some seconds.
+// patience is how long the engine may fail to answer. Managers need some seconds to choose a new leader.
 const patience = 30 * time.Second
 
-// lostPatience is how long a new task may be one of a machine that is down. Swarm moves tasks from such
-// a machine, but not the one that an update under way waits for: that waits for the machine.
+// lostPatience is how long an update may wait for a task on a machine that is down. Swarm moves other tasks away from
+// such a machine. The task that an update waits for stays, until the machine comes back.
 const lostPatience = 30 * time.Second
 
 // Watcher watches one stack.
 type Watcher struct {
 	Engine Engine
 	Stack  string
-	// Known are the tasks that were there before this run: others' failures are not ours.
+	// Known are the tasks that were there before this attempt. Their failures do not count.
 	Known map[string]bool
 	// Report is told of every poll.
 	Report func([]Status)
@@ -45,8 +44,8 @@ type Watcher struct {
 type Target struct {
 	Name    string // for people
 	Service string // for Swarm
-	Changed bool   // this run updated it
-	Created bool   // this run created it: Swarm monitors updates, and never a creation
+	Changed bool   // this attempt updated or created it
+	Created bool   // this attempt created it: Swarm monitors updates only, so Await does it instead
 }
 
 // Tasks returns the identifiers of all tasks of the stack.
@@ -62,8 +61,8 @@ func Tasks(ctx context.Context, engine Engine, stack string) (map[string]bool, e
 	return known, nil
 }
 
-// Await returns when all targets have settled, with a [Failure] as soon as one cannot any more, and
-// with a [TimeoutError] when the context's deadline passes.
+// Await returns when all targets have settled. It returns a *[Failure] as soon as one of them cannot settle any more,
+// and a *[TimeoutError] when the context's deadline passes.
 func (w Watcher) Await(ctx context.Context, targets []Target) error {
 	settled, lost := map[string]time.Time{}, map[string]time.Time{}
 	answered := time.Now()
@@ -126,8 +125,8 @@ func (w Watcher) judge(observations []observation, settled map[string]time.Time)
 	return done, nil
 }
 
-// waitsForLost finds an update that waits for a task on a machine that has been down for long; lost holds
-// since when each task has been there.
+// waitsForLost finds an update that has waited for long for a task on a machine that is down. For each such task,
+// lost has the time since when.
 func waitsForLost(observations []observation, lost map[string]time.Time) *Failure {
 	for _, o := range observations {
 		for _, task := range o.tasks {
@@ -150,12 +149,12 @@ func waitsForLost(observations []observation, lost map[string]time.Time) *Failur
 	return nil
 }
 
-// started tells whether a task has come to run, or is over.
+// started tells whether a task runs, or is over.
 func started(task swarm.Task) bool {
 	return task.Status.State == swarm.TaskStateRunning || terminal(task.Status.State)
 }
 
-// hold is how long a settled service must stay so.
+// hold is how long a service must stay settled.
 func (o observation) hold() time.Duration {
 	if !o.target.Created || o.oneShot() {
 		return 0
@@ -186,7 +185,7 @@ func (w Watcher) look(ctx context.Context, targets []Target) ([]observation, err
 	if err != nil {
 		return nil, fmt.Errorf("list tasks: %w", err)
 	}
-	// Whether a task is of the present spec is Swarm's to say: it compares more than its API shows.
+	// Swarm itself must say which tasks are of the present spec: it compares more than its API shows.
 	upToDate := model.OfStack(w.Stack)
 	upToDate.Add("_up-to-date", "true")
 	currentTasks, err := w.Engine.TaskList(ctx, swarm.TaskListOptions{Filters: upToDate})
@@ -245,7 +244,7 @@ func namesOf(nodes []swarm.Node) map[string]string {
 	return names
 }
 
-// ended explains why the wait is over: time ran out, or somebody stopped it.
+// ended says why the wait is over: time ran out, or somebody stopped it.
 func (w Watcher) ended(ctx context.Context, last []observation) error {
 	if !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return context.Cause(ctx)

@@ -124,7 +124,7 @@ func TestFails(t *testing.T) {
 	}
 }
 
-// A manager that hands its leadership over does not answer for some seconds.
+// While managers choose a new leader, they do not answer for some seconds.
 func TestEngineSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := swarmtest.New()
