@@ -29,6 +29,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 	"golang.org/x/sync/errgroup"
 
+	"boardcafe/tests/await"
 	"boardcafe/tests/cluster/machine"
 )
 
@@ -157,7 +158,7 @@ func (s *Swarm) join(ctx context.Context, worker *machine.Machine, token string)
 func (s *Swarm) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return Eventually(ctx, func() error {
+	return await.Success(ctx, func() error {
 		for _, m := range s.Machines() {
 			node, err := s.Node(ctx, m)
 			if err != nil {
@@ -246,22 +247,6 @@ func (s *Swarm) Reset(ctx context.Context) error {
 		done`
 	_, err := s.Manager.Run(ctx, "bash", "-euo", "pipefail", "-c", script)
 	return err
-}
-
-// Eventually calls check four times a second until it returns no error; when the context ends, it
-// returns the last one.
-func Eventually(ctx context.Context, check func() error) error {
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-time.After(250 * time.Millisecond):
-		}
-	}
 }
 
 // Logs is what a service's tasks have printed so far.

@@ -22,6 +22,7 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/jsonmessage"
 
+	"boardcafe/tests/await"
 	"boardcafe/tests/cluster"
 	"boardcafe/tests/engine"
 )
@@ -50,57 +51,71 @@ func TestSwarm(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	t.Run("every machine pulls from the registry and reaches the others over an overlay network", func(t *testing.T) {
-		ref, err := swarm.Push(ctx, buildPeers(t), "peers:1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		// By the docker command and over ssh, as a person would. --with-registry-auth sends the
-		// password on to the workers.
-		create := exec.CommandContext(ctx, "sh", "-euc", `
-			docker network create --driver overlay across
-			docker service create --name peers --mode global --network across --endpoint-mode dnsrr \
-				--publish mode=host,published=80,target=8080 --env MACHINE={{.Node.Hostname}} \
-				--with-registry-auth --detach "$1"`, "sh", ref)
-		create.Env = append(swarm.Env(), "DOCKER_HOST="+cluster.SSHHost)
-		if out, err := create.CombinedOutput(); err != nil {
-			t.Fatalf("create service: %v\n%s", err, out)
-		}
-		allSeeAll(t, swarm)
-	})
+	with := func(test func(*testing.T, *cluster.Swarm)) func(*testing.T) {
+		return func(t *testing.T) { test(t, swarm) }
+	}
+	t.Run("every machine pulls from the registry and reaches the others over an overlay network", with(runPeers))
+	t.Run("a machine that lost power comes back, at the same address", with(losesPower))
+	t.Run("labels reach the node, and Reset takes everything off", with(isReset))
+}
 
-	t.Run("a machine that lost power comes back, at the same address", func(t *testing.T) {
-		worker := swarm.Workers[1]
-		before := worker.Port(80)
-		if err := worker.Kill(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := worker.PowerOn(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if got := worker.Port(80); got != before {
-			t.Errorf("port 80 is at %s, was at %s", got, before)
-		}
-		allSeeAll(t, swarm)
-	})
+// runPeers runs the program testdata/peers on all machines, unless it runs there. It goes by the docker command and
+// over ssh, as a person would; --with-registry-auth sends the password on to the workers.
+func runPeers(t *testing.T, swarm *cluster.Swarm) {
+	t.Helper()
+	ref, err := swarm.Push(t.Context(), buildPeers(t), "peers:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := exec.CommandContext(t.Context(), "sh", "-euc", `
+		! docker service inspect peers >/dev/null 2>&1 || exit 0
+		docker network create --driver overlay across
+		docker service create --name peers --mode global --network across --endpoint-mode dnsrr \
+			--publish mode=host,published=80,target=8080 --env MACHINE={{.Node.Hostname}} \
+			--with-registry-auth --detach "$1"`, "sh", ref)
+	create.Env = append(swarm.Env(), "DOCKER_HOST="+cluster.SSHHost)
+	if out, err := create.CombinedOutput(); err != nil {
+		t.Fatalf("create service: %v\n%s", err, out)
+	}
+	allSeeAll(t, swarm)
+}
 
-	t.Run("labels reach the node, and Reset takes everything off", func(t *testing.T) {
-		if err := swarm.Label(ctx, swarm.Workers[0], "db", "true"); err != nil {
-			t.Fatal(err)
-		}
-		node, err := swarm.Node(ctx, swarm.Workers[0])
-		if err != nil || node.Spec.Labels["db"] != "true" {
-			t.Errorf("labels of worker1: %v, %v; want db=true", node.Spec.Labels, err)
-		}
-		if err := swarm.Reset(ctx); err != nil {
-			t.Fatal(err)
-		}
-		left, err := swarm.Manager.Run(ctx, "sh", "-c",
-			`docker service ls -q; docker network ls -q --filter name=across; docker node inspect worker1 --format '{{range $k, $v := .Spec.Labels}}{{$k}}{{end}}'`)
-		if err != nil || strings.TrimSpace(left) != "" {
-			t.Errorf("left after Reset: %q, %v", left, err)
-		}
-	})
+func losesPower(t *testing.T, swarm *cluster.Swarm) {
+	t.Helper()
+	runPeers(t, swarm)
+	worker := swarm.Workers[1]
+	before := worker.Port(80)
+	if err := worker.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.PowerOn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := worker.Port(80); got != before {
+		t.Errorf("port 80 is at %s, was at %s", got, before)
+	}
+	allSeeAll(t, swarm)
+}
+
+func isReset(t *testing.T, swarm *cluster.Swarm) {
+	t.Helper()
+	runPeers(t, swarm)
+	if err := swarm.Label(t.Context(), swarm.Workers[0], "db", "true"); err != nil {
+		t.Fatal(err)
+	}
+	node, err := swarm.Node(t.Context(), swarm.Workers[0])
+	if err != nil || node.Spec.Labels["db"] != "true" {
+		t.Errorf("labels of worker1: %v, %v; want db=true", node.Spec.Labels, err)
+	}
+	if err := swarm.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := swarm.Manager.Run(t.Context(), "sh", "-c", `docker service ls -q
+		docker network ls -q --filter name=across
+		docker node inspect worker1 --format '{{range $k, $v := .Spec.Labels}}{{$k}}{{end}}'`)
+	if err != nil || strings.TrimSpace(left) != "" {
+		t.Errorf("left after Reset: %q, %v", left, err)
+	}
 }
 
 // allSeeAll waits until port 80 of each machine tells of replicas on all of them.
@@ -110,7 +125,7 @@ func allSeeAll(t *testing.T, swarm *cluster.Swarm) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for _, m := range swarm.Machines() {
-		err := cluster.Eventually(ctx, func() error {
+		err := await.Success(ctx, func() error {
 			body, err := get("http://" + m.Port(80) + "/peers")
 			if err != nil {
 				return err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 )
@@ -142,12 +143,13 @@ func Sweep(ctx context.Context) ([]string, error) {
 	for _, v := range volumes.Volumes {
 		note("volume", v.Name, docker.VolumeRemove(ctx, v.Name, true))
 	}
-	networks, err := docker.NetworksPrune(ctx, ours)
+	// Nor here: the engine prunes networks for one at a time and refuses others.
+	networks, err := docker.NetworkList(ctx, network.ListOptions{Filters: ours})
 	if err != nil {
-		errs = append(errs, fmt.Errorf("prune networks: %w", err))
+		errs = append(errs, fmt.Errorf("list networks: %w", err))
 	}
-	for _, name := range networks.NetworksDeleted {
-		note("network", name, nil)
+	for _, n := range networks {
+		note("network", n.Name, docker.NetworkRemove(ctx, n.ID))
 	}
 	return removed, errors.Join(errs...)
 }

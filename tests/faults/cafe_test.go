@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -83,50 +82,12 @@ func start(ctx context.Context) (*cafe, error) {
 	if err != nil {
 		return c, err
 	}
-	cafePassword, migratePassword := rand.Text(), rand.Text()
-	c.db, err = c.run(ctx, testcontainers.ContainerRequest{
-		Image:          engine.Image("db"),
-		Env:            map[string]string{"CAFE_DB_PASSWORD_FILE": "/run/cafe", "CAFE_MIGRATE_PASSWORD_FILE": "/run/migrate"},
-		Files:          []testcontainers.ContainerFile{file("/run/cafe", cafePassword), file("/run/migrate", migratePassword)},
-		Networks:       []string{back},
-		NetworkAliases: map[string][]string{back: {"db"}},
-		WaitingFor:     wait.ForHealthCheck().WithStartupTimeout(2 * time.Minute),
-	})
-	if err != nil {
+	password := rand.Text()
+	if err := c.startDB(ctx, back, password); err != nil {
 		return c, err
 	}
-	migrate, err := c.run(ctx, testcontainers.ContainerRequest{
-		Image:      engine.Image("app"),
-		Cmd:        []string{"migrate"},
-		Env:        map[string]string{"CAFE_DB_USER": "cafe_migrate", "CAFE_DB_PASSWORD": migratePassword},
-		Networks:   []string{back},
-		WaitingFor: wait.ForExit(),
-	})
-	if err != nil {
+	if err := c.startApps(ctx, front, back, password); err != nil {
 		return c, err
-	}
-	if state, err := migrate.State(ctx); err != nil || state.ExitCode != 0 {
-		return c, fmt.Errorf("migrate: %v, %+v", err, state)
-	}
-	line, err := web.HashPassword("staff", c.password)
-	if err != nil {
-		return c, err
-	}
-	key := rand.Text() + rand.Text()
-	for i := range c.apps {
-		c.apps[i], err = c.run(ctx, testcontainers.ContainerRequest{
-			Image:              engine.Image("app"),
-			Env:                map[string]string{"CAFE_DB_PASSWORD": cafePassword, "CAFE_SESSION_KEY": key, "CAFE_STAFF_FILE": "/staff"},
-			Files:              []testcontainers.ContainerFile{file("/staff", line)},
-			Networks:           []string{front, back},
-			NetworkAliases:     map[string][]string{front: {"app"}},
-			ExposedPorts:       []string{"8080/tcp"},
-			HostConfigModifier: c.publish,
-			WaitingFor:         wait.ForHealthCheck().WithStartupTimeout(time.Minute),
-		})
-		if err != nil {
-			return c, err
-		}
 	}
 	c.proxy, err = c.run(ctx, testcontainers.ContainerRequest{
 		Image:              engine.Image("proxy"),
@@ -148,6 +109,61 @@ func start(ctx context.Context) (*cafe, error) {
 		INSERT INTO customers (name, table_number, game_id, reserved_at)
 			WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT CONCAT('Early ', i), 1, 1 + i MOD 60, UTC_TIMESTAMP(6) FROM n;`)
 	return c, err
+}
+
+// startDB starts the database, with a schema and an account for the app that has this password.
+func (c *cafe) startDB(ctx context.Context, back, password string) (err error) {
+	migratePassword := rand.Text()
+	c.db, err = c.run(ctx, testcontainers.ContainerRequest{
+		Image:          engine.Image("db"),
+		Env:            map[string]string{"CAFE_DB_PASSWORD_FILE": "/run/cafe", "CAFE_MIGRATE_PASSWORD_FILE": "/run/migrate"},
+		Files:          []testcontainers.ContainerFile{file("/run/cafe", password), file("/run/migrate", migratePassword)},
+		Networks:       []string{back},
+		NetworkAliases: map[string][]string{back: {"db"}},
+		WaitingFor:     wait.ForHealthCheck().WithStartupTimeout(2 * time.Minute),
+	})
+	if err != nil {
+		return err
+	}
+	migrate, err := c.run(ctx, testcontainers.ContainerRequest{
+		Image:      engine.Image("app"),
+		Cmd:        []string{"migrate"},
+		Env:        map[string]string{"CAFE_DB_USER": "cafe_migrate", "CAFE_DB_PASSWORD": migratePassword},
+		Networks:   []string{back},
+		WaitingFor: wait.ForExit(),
+	})
+	if err != nil {
+		return err
+	}
+	if state, err := migrate.State(ctx); err != nil || state.ExitCode != 0 {
+		return fmt.Errorf("migrate: %v, %+v", err, state)
+	}
+	return nil
+}
+
+// startApps starts the replicas, with one account for staff.
+func (c *cafe) startApps(ctx context.Context, front, back, password string) error {
+	line, err := web.HashPassword("staff", c.password)
+	if err != nil {
+		return err
+	}
+	key := rand.Text() + rand.Text()
+	for i := range c.apps {
+		c.apps[i], err = c.run(ctx, testcontainers.ContainerRequest{
+			Image:              engine.Image("app"),
+			Env:                map[string]string{"CAFE_DB_PASSWORD": password, "CAFE_SESSION_KEY": key, "CAFE_STAFF_FILE": "/staff"},
+			Files:              []testcontainers.ContainerFile{file("/staff", line)},
+			Networks:           []string{front, back},
+			NetworkAliases:     map[string][]string{front: {"app"}},
+			ExposedPorts:       []string{"8080/tcp"},
+			HostConfigModifier: c.publish,
+			WaitingFor:         wait.ForHealthCheck().WithStartupTimeout(time.Minute),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stop removes everything, the last first.
@@ -358,24 +374,4 @@ func (c *cafe) mustSignIn(t *testing.T) *staff {
 	}
 	t.Cleanup(s.CloseIdleConnections)
 	return s
-}
-
-// eventually calls do until it succeeds.
-func eventually(t *testing.T, within time.Duration, do func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	for {
-		err := do()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %v", within, err)
-		}
-		select {
-		case <-t.Context().Done():
-			t.Fatal(errors.Join(err, t.Context().Err()))
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }

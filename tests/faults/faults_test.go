@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"boardcafe/tests/await"
 )
 
 // A replica that is told to stop goes on until the proxy has forgotten it.
@@ -32,7 +34,7 @@ func TestReplicaStopsUnderLoad(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	eventually(t, 30*time.Second, func() error {
+	await.Within(t, 30*time.Second, func() error {
 		state, err := c.apps[0].State(t.Context())
 		if err == nil && state.Running {
 			err = fmt.Errorf("it still runs")
@@ -117,7 +119,7 @@ func databaseGoes(t *testing.T, d time.Duration, end func(id string) error) {
 	}
 	back = true
 	started := time.Now()
-	eventually(t, time.Minute, func() error {
+	await.Within(t, time.Minute, func() error {
 		if a := s.get(t.Context(), "/"); a.status != http.StatusOK {
 			return fmt.Errorf("index: %v", a)
 		}
@@ -127,7 +129,19 @@ func databaseGoes(t *testing.T, d time.Duration, end func(id string) error) {
 	t.Logf("served again %v after the database's start", recovered.Sub(started).Round(time.Millisecond))
 	time.Sleep(2 * time.Second)
 	all := l.stop()
+	wantRefusedUntil(t, recovered, all)
+	t.Logf("%d requests, %d not sent", len(all), l.skip)
+	for i, app := range c.apps {
+		if state, err := app.State(t.Context()); err != nil || !state.Running {
+			t.Errorf("replica %d: %+v, %v", i, state, err)
+		}
+	}
+	c.wantKept(t, l)
+}
 
+// wantRefusedUntil checks that some requests were refused with a page, and none any more soon after the recovery.
+func wantRefusedUntil(t *testing.T, recovered time.Time, all []sent) {
+	t.Helper()
 	refused, late := 0, 0
 	for _, s := range all {
 		if s.served() {
@@ -146,13 +160,7 @@ func databaseGoes(t *testing.T, d time.Duration, end func(id string) error) {
 	if refused == 0 || late > 0 {
 		t.Errorf("%d requests were refused, %d of them long after the recovery", refused, late)
 	}
-	t.Logf("%d requests, %d refused, %d not sent", len(all), refused, l.skip)
-	for i, app := range c.apps {
-		if state, err := app.State(t.Context()); err != nil || !state.Running {
-			t.Errorf("replica %d: %+v, %v", i, state, err)
-		}
-	}
-	c.wantKept(t, l)
+	t.Logf("%d refused", refused)
 }
 
 func TestTooLargeBody(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
 
+	"boardcafe/tests/await"
 	"boardcafe/tests/engine"
 )
 
@@ -38,7 +39,7 @@ func TestFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	var inspected container.InspectResponse
-	eventually(t, time.Minute, func() (err error) {
+	await.Within(t, time.Minute, func() (err error) {
 		if inspected, err = c.docker.ContainerInspect(t.Context(), app); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/wait"
 
+	"boardcafe/tests/await"
 	"boardcafe/tests/engine"
 )
 
@@ -149,160 +150,178 @@ func TestProxyFindsTheAppWheneverItComesAndWhereverItGoes(t *testing.T) {
 	}
 
 	one := replica(t, network, "one")
-	eventually(t, 3*time.Second, "the first replica is found", serves(t, address, "one"))
+	await.Within(t, 3*time.Second, serves(t, address, "one"))
 
 	replica(t, network, "two")
 	if err := one.Terminate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 3*time.Second, "the one that replaces it is found", serves(t, address, "two"))
+	await.Within(t, 3*time.Second, serves(t, address, "two"))
+}
+
+// proxied is a proxy with one replica behind it.
+type proxied struct {
+	c       testcontainers.Container
+	address string
 }
 
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	network := newNetwork(t)
 	c, address := proxy(t, network)
+	p := proxied{c, address}
 	replica(t, network, "one")
-	eventually(t, 10*time.Second, "the app is found", serves(t, address, "one"))
+	await.Within(t, 10*time.Second, serves(t, address, "one"))
 
-	t.Run("tells the app who asks, whatever the client claims", func(t *testing.T) {
-		claims := http.Header{}
-		for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto",
-			"X-Forwarded-Ssl", "X-Url-Scheme", "X-Request-Id"} {
-			claims.Set(name, "forged")
+	t.Run("tells the app who asks, whatever the client claims", p.tellsTheAppWhoAsks)
+	t.Run("keeps the metrics inside", p.keepsTheMetricsInside)
+	t.Run("passes on the app's own error page", p.passesOnTheAppsErrorPage)
+	t.Run("refuses a body that is too large, and takes a larger one for an import", p.refusesALargeBody)
+	t.Run("compresses text", p.compressesText)
+	t.Run("keeps a static file", p.keepsAStaticFile)
+	t.Run("writes no name into its log", p.writesNoNameIntoItsLog)
+	t.Run("serves on with a thousand connections open", p.servesOnWithAThousandConnections)
+	t.Run("slows down who tries passwords, and nobody else", p.slowsDownWhoTriesPasswords)
+}
+
+func (p proxied) tellsTheAppWhoAsks(t *testing.T) {
+	claims := http.Header{}
+	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto",
+		"X-Forwarded-Ssl", "X-Url-Scheme", "X-Request-Id"} {
+		claims.Set(name, "forged")
+	}
+	got, err := ask(t, http.MethodGet, p.address, nil, claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for _, line := range strings.Split(got.body, "\n") {
+		name, value, _ := strings.Cut(line, "=")
+		said[name] = value
+	}
+	if net.ParseIP(said["for"]) == nil {
+		t.Errorf("X-Forwarded-For is %q, want one address", said["for"])
+	}
+	if len(said["id"]) != 32 {
+		t.Errorf("X-Request-ID is %q, want 32 digits", said["id"])
+	}
+	if u, _ := url.Parse(p.address); said["host"] != u.Host {
+		t.Errorf("Host is %q, want %q", said["host"], u.Host)
+	}
+	if said["proto"] != "http" || said["others"] != "" || strings.Contains(got.body, "forged") {
+		t.Errorf("the app was told:\n%s", got.body)
+	}
+	if server := got.Header.Get("Server"); server != "nginx" {
+		t.Errorf("Server is %q: the version is nobody's business", server)
+	}
+}
+
+func (p proxied) keepsTheMetricsInside(t *testing.T) {
+	for _, path := range []string{"/metrics", "//metrics", "/%6Detrics", "/static/../metrics", "/metrics?x=1"} {
+		wantPage(t, get(t, p.address+path), http.StatusNotFound, "nothing here")
+	}
+}
+
+func (p proxied) passesOnTheAppsErrorPage(t *testing.T) {
+	got := get(t, p.address+"/busy")
+	if got.StatusCode != http.StatusServiceUnavailable || got.body != "the app's own page" ||
+		got.Header.Get("Retry-After") != "9" {
+		t.Errorf("got %s: %s", got.Status, got.body)
+	}
+}
+
+func (p proxied) refusesALargeBody(t *testing.T) {
+	post := func(path string, size int) answer {
+		t.Helper()
+		got, err := ask(t, http.MethodPost, p.address+path, bytes.NewReader(make([]byte, size)), nil)
+		if err != nil {
+			t.Fatalf("POST %s: %v", path, err)
 		}
-		got, err := ask(t, http.MethodGet, address, nil, claims)
+		return got
+	}
+	wantPage(t, post("/games", 400<<10), http.StatusRequestEntityTooLarge, "too much at once")
+	wantPage(t, post("/games/import", 7<<20), http.StatusRequestEntityTooLarge, "too much at once")
+	for path, size := range map[string]int{"/games": 256 << 10, "/games/import": 5 << 20} {
+		if got := post(path, size); got.StatusCode != http.StatusOK {
+			t.Errorf("POST %s of %d bytes: got %s, want the app to decide", path, size, got.Status)
+		}
+	}
+}
+
+func (p proxied) compressesText(t *testing.T) {
+	got, err := ask(t, http.MethodGet, p.address+"/long", nil, http.Header{"Accept-Encoding": {"gzip"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Header.Get("Content-Encoding") != "gzip" || len(got.body) > 500 {
+		t.Errorf("got %d bytes, encoding %q", len(got.body), got.Header.Get("Content-Encoding"))
+	}
+}
+
+func (p proxied) keepsAStaticFile(t *testing.T) {
+	first, second := get(t, p.address+"/static/hash/style.css"), get(t, p.address+"/static/hash/style.css")
+	if first.StatusCode != http.StatusOK || first.body != second.body {
+		t.Error("the app was asked twice")
+	}
+	if got := second.Header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
+		t.Errorf("Cache-Control is %q", got)
+	}
+}
+
+func (p proxied) writesNoNameIntoItsLog(t *testing.T) {
+	_, err := ask(t, http.MethodGet, p.address+"/seen?q=Annabel", nil, http.Header{"Referer": {p.address + "/?q=Annabel"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await.Within(t, 3*time.Second, func() error {
+		if log := logs(t, p.c); !strings.Contains(log, `"path":"/seen"`) {
+			return fmt.Errorf("the log is\n%s", log)
+		}
+		return nil
+	})
+	if strings.Contains(logs(t, p.c), "Annabel") {
+		t.Error("the log holds the query")
+	}
+}
+
+func (p proxied) servesOnWithAThousandConnections(t *testing.T) {
+	u, err := url.Parse(p.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		idle, err := net.DialTimeout("tcp", u.Host, 10*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
-		said := map[string]string{}
-		for _, line := range strings.Split(got.body, "\n") {
-			name, value, _ := strings.Cut(line, "=")
-			said[name] = value
+		defer idle.Close()
+		if _, err := io.WriteString(idle, "GET /"); err != nil {
+			t.Fatal(err)
 		}
-		if net.ParseIP(said["for"]) == nil {
-			t.Errorf("X-Forwarded-For is %q, want one address", said["for"])
-		}
-		if len(said["id"]) != 32 {
-			t.Errorf("X-Request-ID is %q, want 32 digits", said["id"])
-		}
-		if u, _ := url.Parse(address); said["host"] != u.Host {
-			t.Errorf("Host is %q, want %q", said["host"], u.Host)
-		}
-		if said["proto"] != "http" || said["others"] != "" || strings.Contains(got.body, "forged") {
-			t.Errorf("the app was told:\n%s", got.body)
-		}
-		if server := got.Header.Get("Server"); server != "nginx" {
-			t.Errorf("Server is %q: the version is nobody's business", server)
-		}
-	})
+	}
+	if got := get(t, p.address); got.StatusCode != http.StatusOK {
+		t.Errorf("got %s", got.Status)
+	}
+}
 
-	t.Run("keeps the metrics inside", func(t *testing.T) {
-		for _, path := range []string{"/metrics", "//metrics", "/%6Detrics", "/static/../metrics", "/metrics?x=1"} {
-			wantPage(t, get(t, address+path), http.StatusNotFound, "nothing here")
-		}
-	})
-
-	t.Run("passes on the app's own error page", func(t *testing.T) {
-		got := get(t, address+"/busy")
-		if got.StatusCode != http.StatusServiceUnavailable || got.body != "the app's own page" || got.Header.Get("Retry-After") != "9" {
-			t.Errorf("got %s: %s", got.Status, got.body)
-		}
-	})
-
-	t.Run("refuses a body that is too large, and takes a larger one for an import", func(t *testing.T) {
-		post := func(path string, size int) answer {
-			t.Helper()
-			got, err := ask(t, http.MethodPost, address+path, bytes.NewReader(make([]byte, size)), nil)
-			if err != nil {
-				t.Fatalf("POST %s: %v", path, err)
-			}
-			return got
-		}
-		wantPage(t, post("/games", 400<<10), http.StatusRequestEntityTooLarge, "too much at once")
-		wantPage(t, post("/games/import", 7<<20), http.StatusRequestEntityTooLarge, "too much at once")
-		for path, size := range map[string]int{"/games": 256 << 10, "/games/import": 5 << 20} {
-			if got := post(path, size); got.StatusCode != http.StatusOK {
-				t.Errorf("POST %s of %d bytes: got %s, want the app to decide", path, size, got.Status)
-			}
-		}
-	})
-
-	t.Run("compresses text", func(t *testing.T) {
-		got, err := ask(t, http.MethodGet, address+"/long", nil, http.Header{"Accept-Encoding": {"gzip"}})
+func (p proxied) slowsDownWhoTriesPasswords(t *testing.T) {
+	refused := 0
+	for range 60 {
+		got, err := ask(t, http.MethodPost, p.address+"/signin", nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Header.Get("Content-Encoding") != "gzip" || len(got.body) > 500 {
-			t.Errorf("got %d bytes, encoding %q", len(got.body), got.Header.Get("Content-Encoding"))
+		if got.StatusCode == http.StatusTooManyRequests {
+			refused++
+			wantPage(t, got, http.StatusTooManyRequests, "too many tries")
 		}
-	})
-
-	t.Run("keeps a static file", func(t *testing.T) {
-		first, second := get(t, address+"/static/hash/style.css"), get(t, address+"/static/hash/style.css")
-		if first.StatusCode != http.StatusOK || first.body != second.body {
-			t.Error("the app was asked twice")
-		}
-		if got := second.Header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
-			t.Errorf("Cache-Control is %q", got)
-		}
-	})
-
-	t.Run("writes no name into its log", func(t *testing.T) {
-		_, err := ask(t, http.MethodGet, address+"/seen?q=Annabel", nil, http.Header{"Referer": {address + "/?q=Annabel"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, 3*time.Second, "the request is logged", func() error {
-			if log := logs(t, c); !strings.Contains(log, `"path":"/seen"`) {
-				return fmt.Errorf("the log is\n%s", log)
-			}
-			return nil
-		})
-		if strings.Contains(logs(t, c), "Annabel") {
-			t.Error("the log holds the query")
-		}
-	})
-
-	t.Run("serves on with a thousand connections open", func(t *testing.T) {
-		u, err := url.Parse(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 1000 {
-			idle, err := net.DialTimeout("tcp", u.Host, 10*time.Second)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer idle.Close()
-			if _, err := io.WriteString(idle, "GET /"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got := get(t, address); got.StatusCode != http.StatusOK {
-			t.Errorf("got %s", got.Status)
-		}
-	})
-
-	t.Run("slows down who tries passwords, and nobody else", func(t *testing.T) {
-		refused := 0
-		for range 60 {
-			got, err := ask(t, http.MethodPost, address+"/signin", nil, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got.StatusCode == http.StatusTooManyRequests {
-				refused++
-				wantPage(t, got, http.StatusTooManyRequests, "too many tries")
-			}
-		}
-		if refused == 0 || refused > 30 {
-			t.Errorf("%d of 60 were refused, want some, and not the first 30", refused)
-		}
-		if got := get(t, address+"/signin"); got.StatusCode != http.StatusOK {
-			t.Errorf("to see the form: got %s", got.Status)
-		}
-	})
+	}
+	if refused == 0 || refused > 30 {
+		t.Errorf("%d of 60 were refused, want some, and not the first 30", refused)
+	}
+	if got := get(t, p.address+"/signin"); got.StatusCode != http.StatusOK {
+		t.Errorf("to see the form: got %s", got.Status)
+	}
 }
 
 func TestProxyAsksTheOtherReleaseForAFileThatOneDoesNotHave(t *testing.T) {
@@ -312,7 +331,7 @@ func TestProxyAsksTheOtherReleaseForAFileThatOneDoesNotHave(t *testing.T) {
 	replica(t, network, "old")
 	replica(t, network, "new")
 	for _, name := range []string{"old", "new"} {
-		eventually(t, 10*time.Second, name+" is found", serves(t, address, name))
+		await.Within(t, 10*time.Second, serves(t, address, name))
 	}
 	for i := range 20 {
 		// Another name each time: none comes from the cache.
