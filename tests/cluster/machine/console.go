@@ -49,6 +49,20 @@ func (c *Console) Stream(ctx context.Context, stdin io.Reader, stdout, stderr io
 	return nil
 }
 
+// Prefer gives it most of the processors, when others that this host's engine runs want them too, until release
+// is called: for a test that takes the time, or has a load.
+func (c *Console) Prefer(ctx context.Context) (release func() error, err error) {
+	const usual, most = 1024, 8 * 1024 // of the kernel's cpu.shares; the others must stay alive
+	share := func(ctx context.Context, shares int64) error {
+		update := container.UpdateConfig{Resources: container.Resources{CPUShares: shares}}
+		if _, err := c.docker.ContainerUpdate(ctx, c.id, update); err != nil {
+			return fmt.Errorf("set the processor shares of %s: %w", c.Name, err)
+		}
+		return nil
+	}
+	return func() error { return share(context.WithoutCancel(ctx), usual) }, share(ctx, most)
+}
+
 // ExitError is the end of a command with another code than 0.
 type ExitError struct {
 	Name    string // of the machine

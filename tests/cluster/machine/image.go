@@ -7,9 +7,13 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -39,6 +43,11 @@ const base = "boardcafe/base-debian:12"
 // image builds the image of a kind, unless it is there from an earlier run, and returns its name.
 // The tag is a hash of all that goes into it, so that a change of the Dockerfile is a new image.
 func (s *Site) image(ctx context.Context, kind Kind) (string, error) {
+	unlock, err := lockImages()
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	parent, err := s.baseImage(ctx)
 	if err != nil {
 		return "", err
@@ -73,6 +82,19 @@ func (s *Site) image(ctx context.Context, kind Kind) (string, error) {
 	}
 	s.options.Log("image %s: built in %.1fs", name, time.Since(begin).Seconds())
 	return name, nil
+}
+
+// lockImages waits for others that build machines' images, as test packages that begin at the same time do:
+// the second then has what the first has built.
+func lockImages() (unlock func() error, err error) {
+	file, err := os.Create(filepath.Join(engine.Root(), "build", "machine-images.lock"))
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", file.Name(), err), file.Close())
+	}
+	return file.Close, nil // closing it unlocks
 }
 
 // baseImage makes sure of the Debian that the machines are built on and returns its id.

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +17,11 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/pkg/stdcopy"
 	"github.com/docker/go-connections/nat"
 	"github.com/testcontainers/testcontainers-go"
+
+	"boardcafe/tests/await"
 )
 
 // Spec says which machine to start.
@@ -226,13 +231,33 @@ func (m *Machine) letIn(ctx context.Context, kind Kind) error {
 func (m *Machine) booted(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
-	return retry(ctx, func() error {
+	var died error
+	err := await.Success(ctx, func() error {
 		out, err := m.Run(ctx, "systemctl", "is-system-running", "--wait")
 		if state := strings.TrimSpace(out); state == "running" || state == "degraded" {
 			return nil
 		}
+		if info, inspected := m.docker.ContainerInspect(ctx, m.id); inspected == nil && !info.State.Running {
+			died = fmt.Errorf("it stopped while it booted: %s", m.lastWords(ctx))
+			return nil
+		}
 		return err
 	})
+	return cmp.Or(died, err)
+}
+
+// lastWords is the end of what the machine has printed on its console: why systemd gave up.
+func (m *Machine) lastWords(ctx context.Context) string {
+	printed, err := m.docker.ContainerLogs(ctx, m.id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: "5"})
+	if err != nil {
+		return err.Error()
+	}
+	defer printed.Close()
+	var words bytes.Buffer
+	if _, err := stdcopy.StdCopy(&words, &words, printed); err != nil {
+		return err.Error()
+	}
+	return words.String()
 }
 
 // Port is where a published port answers on this host, as host:port.

@@ -32,7 +32,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -157,8 +156,13 @@ func (s *Site) remove(ctx context.Context) error {
 	for _, c := range containers {
 		errs = append(errs, s.docker.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}))
 	}
-	if _, err := s.docker.NetworksPrune(ctx, ours); err != nil {
-		errs = append(errs, fmt.Errorf("remove network: %w", err))
+	// Not pruned: the engine does that for one at a time and refuses others.
+	networks, err := s.docker.NetworkList(ctx, network.ListOptions{Filters: ours})
+	if err != nil {
+		errs = append(errs, fmt.Errorf("list networks: %w", err))
+	}
+	for _, n := range networks {
+		errs = append(errs, s.docker.NetworkRemove(ctx, n.ID))
 	}
 	errs = append(errs, os.RemoveAll(s.dir))
 	return errors.Join(errs...)
@@ -330,18 +334,3 @@ func (s *Site) path(elements ...string) string {
 type quiet struct{}
 
 func (quiet) Printf(string, ...any) {}
-
-// retry calls do every quarter of a second until it has no error, or there is no time left.
-func retry(ctx context.Context, do func() error) error {
-	for {
-		err := do()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-time.After(250 * time.Millisecond):
-		}
-	}
-}
