@@ -1,11 +1,9 @@
 package lab_test
 
 import (
-	"context"
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,12 +11,17 @@ import (
 	"boardcafe/tests/visitor"
 )
 
-func TestCheckOnBareMachinesRunsThroughAndChangesNothing(t *testing.T) {
-	bare(t)
+func TestOnBareMachines(t *testing.T) {
+	l := bareMachines(t)
+	t.Run("check runs through and changes nothing", l.checkChangesNothing)
+	t.Run("a mistake stops the run before the first change with a line that names it", l.mistakesStopTheRun)
+}
+
+func (l *cafe) checkChangesNothing(t *testing.T) {
 	for _, m := range l.Machines() {
 		on(t, m, "touch /run/before; sleep 0.1")
 	}
-	recap := play(t, "site.yml", "--check")
+	recap := l.play(t, "site.yml", "--check")
 	if recap.Changed() == 0 {
 		t.Error("--check says that there is nothing to do on bare machines")
 	}
@@ -32,7 +35,7 @@ func TestCheckOnBareMachinesRunsThroughAndChangesNothing(t *testing.T) {
 	}
 }
 
-func TestAMistakeStopsTheRunBeforeTheFirstChangeWithALineThatNamesIt(t *testing.T) {
+func (l *cafe) mistakesStopTheRun(t *testing.T) {
 	without := func(name string) func(*lab.Inventory) {
 		return func(i *lab.Inventory) { delete(i.All.Vars, name) }
 	}
@@ -63,17 +66,18 @@ func TestAMistakeStopsTheRunBeforeTheFirstChangeWithALineThatNamesIt(t *testing.
 		"a certificate that has expired":  {setTLS(expired, expiredKey), "cafe_tls_certificate: is not valid today"},
 		"nobody who may log in":           {set("base_admins", []any{}), "base_admins is empty"},
 	} {
-		t.Run(name, func(t *testing.T) { stopsBeforeTheFirstChange(t, test.mistake, test.want) })
+		t.Run(name, func(t *testing.T) { l.stopsBeforeTheFirstChange(t, test.mistake, test.want) })
 	}
 	t.Run("a system that is not supported", func(t *testing.T) {
 		on(t, l.Worker, `cp /etc/os-release /run/; cp /etc/debian_version /run/
 			sed -i 's/"12/"11/' /usr/lib/os-release; echo 11.9 > /etc/debian_version`)
 		defer on(t, l.Worker, `cat /run/os-release > /usr/lib/os-release; cat /run/debian_version > /etc/debian_version`)
-		stopsBeforeTheFirstChange(t, func(*lab.Inventory) {}, "worker runs Debian 11; supported are Debian 12, Debian 13, Ubuntu 22.04, Ubuntu 24.04")
+		l.stopsBeforeTheFirstChange(t, func(*lab.Inventory) {},
+			"worker runs Debian 11; supported are Debian 12, Debian 13, Ubuntu 22.04, Ubuntu 24.04")
 	})
 }
 
-func stopsBeforeTheFirstChange(t *testing.T, mistake func(*lab.Inventory), want string) {
+func (l *cafe) stopsBeforeTheFirstChange(t *testing.T, mistake func(*lab.Inventory), want string) {
 	t.Helper()
 	right := l.Inventory
 	defer func() { l.Inventory = right }()
@@ -96,9 +100,9 @@ func stopsBeforeTheFirstChange(t *testing.T, mistake func(*lab.Inventory), want 
 }
 
 func TestThreeBareMachinesBecomeACafeInTenMinutes(t *testing.T) {
-	run := provisioned(t)
-	if run.took > 10*time.Minute {
-		t.Errorf("site.yml took %s, want at most 10 minutes", run.took)
+	l := aCafe(t)
+	if l.first.took > 10*time.Minute {
+		t.Errorf("site.yml took %s, want at most 10 minutes", l.first.took)
 	}
 	for _, m := range l.Machines()[:2] {
 		if err := ready(m); err != nil {
@@ -123,14 +127,15 @@ func TestThreeBareMachinesBecomeACafeInTenMinutes(t *testing.T) {
 }
 
 func TestASecondRunChangesNothing(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
+	l.prefer(t)
 	var took time.Duration
 	for range 2 { // the second counts where something else kept this machine busy
 		begin := time.Now()
-		recap := play(t, "site.yml")
+		recap := l.play(t, "site.yml")
 		took = time.Since(begin)
 		t.Log("\n" + recap.Roles())
-		unchanged(t, recap)
+		l.unchanged(t, recap)
 		if took <= 90*time.Second {
 			return
 		}
@@ -138,22 +143,10 @@ func TestASecondRunChangesNothing(t *testing.T) {
 	t.Errorf("it took %s, want at most 90 s", took)
 }
 
-func TestCheckOnACafeChangesNothing(t *testing.T) {
-	provisioned(t)
-	unchanged(t, checked(t))
-}
-
-var checkRun = sync.OnceValues(func() (lab.Recap, error) {
-	return l.Play(context.Background(), "site.yml", "--check", "-vvv")
-})
-
-// checked is a --check of machines that are a café. It says all that Ansible ever says.
-func checked(t *testing.T) lab.Recap {
-	t.Helper()
-	provisioned(t)
-	recap, err := checkRun()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return recap
+// The run says all that Ansible ever says.
+func TestCheckOnACafeChangesNothingAndTellsNoSecret(t *testing.T) {
+	l := aCafe(t)
+	recap := l.play(t, "site.yml", "--check", "-vvv")
+	l.unchanged(t, recap)
+	l.wantNone(t, "the output", recap.Output)
 }

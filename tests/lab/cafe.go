@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -23,11 +24,8 @@ const archive = private + "/images.tar"
 // PrepareCafe builds rollout, takes the images that `make images` has built, and completes the inventory,
 // so that site.yml deploys the café of this checkout.
 func (l *Lab) PrepareCafe(ctx context.Context) error {
-	build := exec.CommandContext(ctx, "go", "build", "-o", "build/rollout", "./infra/cmd/rollout")
-	build.Dir = engine.Root()
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux") // for the control container
-	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build rollout: %w\n%s", err, output)
+	if err := buildRollout(); err != nil {
+		return err
 	}
 	if err := l.bringImages(ctx, engine.Image("app"), engine.Image("db"), engine.Image("proxy")); err != nil {
 		return err
@@ -36,6 +34,17 @@ func (l *Lab) PrepareCafe(ctx context.Context) error {
 	l.Inventory.Set("cafe_images_archive", archive)
 	return l.setSecrets()
 }
+
+// buildRollout builds build/rollout once, for all labs of this process.
+var buildRollout = sync.OnceValue(func() error {
+	build := exec.Command("go", "build", "-o", "build/rollout", "./infra/cmd/rollout")
+	build.Dir = engine.Root()
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux") // for the control container
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build rollout: %w\n%s", err, output)
+	}
+	return nil
+})
 
 func (l *Lab) setSecrets() error {
 	registry, err := l.secret("registry_password")

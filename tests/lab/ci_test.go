@@ -17,6 +17,7 @@ import (
 
 // ci is what Jenkins and its agent are on the Jenkins machine: the runner, and what every build is given.
 type ci struct {
+	l       *cafe
 	runner  *pipeline.Runner
 	folder  string
 	env     []string
@@ -25,9 +26,9 @@ type ci struct {
 }
 
 // newPipeline brings the images to the Jenkins machine that a build there would pull.
-func newPipeline(t *testing.T) *ci {
+func (l *cafe) newPipeline(t *testing.T) *ci {
 	t.Helper()
-	p := &ci{folder: t.TempDir()}
+	p := &ci{l: l, folder: t.TempDir()}
 	var err error
 	p.runner, err = pipeline.Start(t.Context())
 	check(t, err)
@@ -56,31 +57,32 @@ func newPipeline(t *testing.T) *ci {
 // key, the engine that builds, the addresses that casc.yaml gives to every build.
 func (p *ci) setEnv(t *testing.T) {
 	t.Helper()
-	host, err := l.Jenkins.DockerHost()
+	host, err := p.l.Jenkins.DockerHost()
 	check(t, err)
 	p.env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains([]string{"RELEASE", "REGISTRY", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "STAGES", "TESTS",
-			"CLUSTER_TESTS", "DOCKER_HOST", "DOCKER_CONFIG", "PROCESS_COVER", "SSH_AUTH_SOCK", "COMPOSE_PROJECT_NAME"}, name)
+		return slices.Contains([]string{"RELEASE", "REGISTRY", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES",
+			"STAGES", "LINTERS", "TESTS", "CLUSTER_TESTS", "DOCKER_HOST", "DOCKER_CONFIG", "PROCESS_COVER",
+			"SSH_AUTH_SOCK", "COMPOSE_PROJECT_NAME"}, name)
 	})
 	// What the first build on a new agent takes: PIPELINE_COLD=1.
 	if os.Getenv("PIPELINE_COLD") != "" {
 		p.env = append(p.env, "GOCACHE="+filepath.Join(p.folder, "gocache"))
 	}
 	var urls []string
-	for _, m := range l.Machines()[:2] {
+	for _, m := range p.l.Machines()[:2] {
 		urls = append(urls, "http://"+m.Port(80))
 	}
 	p.env = append(p.env, bounds...)
 	p.env = append(p.env, "PATH="+p.sshWithoutKey(t)+":"+os.Getenv("PATH"), "DOCKER_HOST="+host,
-		"REGISTRY="+l.Jenkins.Address.String()+":5000", "DEPLOY_HOST=ssh://deploy@manager", "URLS="+strings.Join(urls, " "))
+		"REGISTRY="+p.l.Jenkins.Address.String()+":5000", "DEPLOY_HOST=ssh://deploy@manager", "URLS="+strings.Join(urls, " "))
 }
 
 // sshWithoutKey is a folder with an ssh that knows the machines and their host keys, as the agent does, but
 // has no key to get in: that must come from the credential.
 func (p *ci) sshWithoutKey(t *testing.T) string {
 	t.Helper()
-	config, err := os.ReadFile(filepath.Join(l.Dir(), "ssh_config"))
+	config, err := os.ReadFile(filepath.Join(p.l.Dir(), "ssh_config"))
 	check(t, err)
 	var without bytes.Buffer
 	for line := range strings.Lines(string(config)) {

@@ -15,11 +15,11 @@ import (
 
 // What a night's backup has kept comes back by the runbook's playbook, and what was there before it too.
 func TestABackupIsMadeAndRestored(t *testing.T) {
-	provisioned(t)
-	v := staff(t, l.Manager)
+	l := aCafe(t)
+	v := l.staff(t, l.Manager)
 	on(t, l.Manager, "systemctl is-enabled cafe-backup.timer && systemctl is-active cafe-backup.timer")
 	addGame(t, v, "Saved by the backup")
-	saved := backup(t)
+	saved := l.backup(t)
 	for _, m := range []*machine.Machine{l.Manager, l.Jenkins} {
 		if readable := on(t, m, "find /var/backups/cafe -perm /go+rwx"); readable != "" {
 			t.Errorf("others may read %s on %s", readable, m.Name)
@@ -42,21 +42,21 @@ func TestABackupIsMadeAndRestored(t *testing.T) {
 		}
 	})
 
-	play(t, "restore.yml", "--extra-vars", "backup="+saved)
+	l.play(t, "restore.yml", "--extra-vars", "backup="+saved)
 
 	wantGame(t, v, "Saved by the backup", true)
 	wantGame(t, v, "Entered since", false)
 	if left := on(t, l.Manager, `docker exec "$(docker ps -q -f label=com.docker.swarm.service.name=cafe_db)" mysql cafe -sNe "SHOW TABLES LIKE 'of_a_newer%'"`); left != "" {
 		t.Errorf("%s is still there", left)
 	}
-	play(t, "restore.yml", "--extra-vars", "backup="+newest(t, l.Manager))
+	l.play(t, "restore.yml", "--extra-vars", "backup="+newest(t, l.Manager))
 	wantGame(t, v, "Entered since", true)
 }
 
 // The key that brings the copies to the Jenkins machine gives whoever has the manager nothing else there.
 func TestTheCopiesOfBackupsStay(t *testing.T) {
-	provisioned(t)
-	saved := backup(t)
+	l := aCafe(t)
+	saved := l.backup(t)
 	const knock = `ssh -F /etc/boardcafe/backup/ssh_config keeper "$1" 2>&1 <<< "$2" || true`
 	for command, want := range map[string]string{
 		"cat " + saved:              "not the name of a backup",
@@ -85,11 +85,11 @@ func TestTheCopiesOfBackupsStay(t *testing.T) {
 		t.Errorf("verify.yml: got %v", err)
 	}
 	on(t, l.Jenkins, "chmod 700 /var/backups/cafe")
-	backup(t)
+	l.backup(t)
 }
 
 // backup makes a backup and returns its name.
-func backup(t *testing.T) string {
+func (l *cafe) backup(t *testing.T) string {
 	t.Helper()
 	time.Sleep(time.Second) // the name has seconds
 	on(t, l.Manager, "systemctl start cafe-backup")

@@ -3,13 +3,13 @@ package lab_test
 import "testing"
 
 func TestADriftIsRepairedAndNothingElse(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
 	on(t, l.Worker, `sed -i 's/^PasswordAuthentication no/PasswordAuthentication yes/' /etc/ssh/sshd_config.d/00-boardcafe.conf
 		systemctl reload ssh; sshd -T | grep '^passwordauthentication yes'`)
 	on(t, l.Manager, `nft delete rule inet boardcafe input handle "$(nft --handle list chain inet boardcafe input | sed -n 's/.*2377.* # handle //p')"`)
 	on(t, l.Manager, "docker node update --label-rm cafe.db manager")
 
-	recap := play(t, "site.yml")
+	recap := l.play(t, "site.yml")
 
 	wantChanged(t, recap,
 		"worker: base : Restrict ssh to keys and the group of those who may log in", "worker: base : Reload ssh",

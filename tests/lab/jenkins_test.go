@@ -41,152 +41,27 @@ type given struct {
 	Writable []string
 }
 
+// jenkins is the Jenkins machine after jenkins.yml.
+type jenkins struct {
+	*cafe
+	variables map[string]string // that are its own, secrets most of them
+}
+
 func TestJenkins(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
 	right := l.Inventory
 	defer func() { l.Inventory = right }()
 	l.Inventory = right.Clone()
-	secrets := setJenkins(t)
-	play(t, "jenkins.yml")
+	j := jenkins{l, l.setJenkins(t)}
+	l.play(t, "jenkins.yml")
 
-	t.Run("a second run changes nothing", func(t *testing.T) {
-		recap := play(t, "jenkins.yml")
-		if changed := recap.ChangedTasks(); len(changed) > 0 {
-			t.Errorf("changed:\n%s", strings.Join(changed, "\n"))
-		}
-		if strings.Contains(recap.Output, secrets["jenkins_admin_password"]) {
-			t.Error("Ansible prints a secret")
-		}
-	})
-
-	t.Run("the controller is given what the real one needs, and no engine", func(t *testing.T) {
-		var got given
-		if err := json.Unmarshal([]byte(fetch(t, l.Jenkins, "http://127.0.0.1:8080/given")), &got); err != nil {
-			t.Fatal(err)
-		}
-		if got.UID != 1000 || got.GID != 1000 || len(got.Groups) > 0 && !slices.Equal(got.Groups, []int{1000}) {
-			t.Errorf("it runs as %d:%d, groups %v, want 1000:1000 alone", got.UID, got.GID, got.Groups)
-		}
-		if !slices.Equal(got.Writable, []string{"/var/jenkins_home"}) {
-			t.Errorf("it can write to %v, want its home", got.Writable)
-		}
-		var names []string
-		for _, secret := range got.Secrets {
-			names = append(names, secret.Name)
-			if secret.Mode != "-r--------" || secret.UID != 1000 || secret.Size == 0 {
-				t.Errorf("secret %s has mode %s, owner %d and %d bytes, want -r--------, 1000 and some", secret.Name, secret.Mode, secret.UID, secret.Size)
-			}
-			if key := strings.HasSuffix(secret.Name, "_KEY"); key != secret.LineEnd {
-				t.Errorf("secret %s ends with a line's end: %t, want %t", secret.Name, secret.LineEnd, key)
-			}
-		}
-		for name := range got.Env {
-			if name != "PATH" && name != "HOME" && name != "HOSTNAME" {
-				names = append(names, name)
-			}
-		}
-		slices.Sort(names)
-		want := strings.Fields(`AGENT_HOST_KEY AGENT_KEY DEPLOY_HOST DEPLOY_KEY GITHUB_HOOK_SECRET GITHUB_OWNER GITHUB_REPOSITORY
-			GITHUB_TOKEN JENKINS_ADMIN_ID JENKINS_ADMIN_PASSWORD JENKINS_URL REGISTRY REGISTRY_PASSWORD REGISTRY_USER SMOKE_PASSWORD
-			STACK_FILES TLS_NAME URLS`)
-		if !slices.Equal(names, want) {
-			t.Errorf("it has\n%q, want\n%q", names, want)
-		}
-		for name, want := range map[string]string{
-			"DEPLOY_HOST": "ssh://deploy@" + l.Manager.Address.String(),
-			"REGISTRY":    l.Jenkins.Address.String() + ":5000",
-			"STACK_FILES": "docker-stack.yml",
-			"URLS":        "http://" + l.Manager.Address.String() + " http://" + l.Worker.Address.String(),
-		} {
-			if got.Env[name] != want {
-				t.Errorf("%s is %q, want %q", name, got.Env[name], want)
-			}
-		}
-		mounts := map[string]bool{} // path → read-only
-		for _, mount := range got.Mounts {
-			mounts[mount.Path] = mount.ReadOnly
-		}
-		if readOnly, ok := mounts["/run/secrets"]; !ok || !readOnly {
-			t.Errorf("/run/secrets is there: %t, read-only: %t", ok, readOnly)
-		}
-		if readOnly, ok := mounts["/var/jenkins_home"]; !ok || readOnly {
-			t.Errorf("/var/jenkins_home is there: %t, read-only: %t", ok, readOnly)
-		}
-		if _, ok := mounts["/var/run/docker.sock"]; ok {
-			t.Error("the controller has the engine's socket")
-		}
-		if inspected := on(t, l.Jenkins, "docker inspect jenkins"); strings.Contains(inspected, secrets["jenkins_admin_password"]) {
-			t.Error("docker inspect shows a secret")
-		}
-	})
-
-	// As the controller comes to it: by the key that the role has made, to the host key that it tells.
-	t.Run("the agent lets the controller in, and may use the engine", func(t *testing.T) {
-		const ssh = `dir=/etc/boardcafe/jenkins; known=$(mktemp); trap 'rm "$known"' EXIT
-			echo "[127.0.0.1]:2222 $(cut -d' ' -f1,2 "$dir/agent/agent_host_key.pub")" > "$known"
-			ssh -p 2222 -i "$dir/agent_key" -o UserKnownHostsFile="$known" -o BatchMode=yes jenkins@127.0.0.1 "$1"`
-		if got := on(t, l.Jenkins, ssh, "id -un; curl -fsS --unix-socket /var/run/docker.sock http://engine/version >/dev/null && echo engine"); got != "jenkins\nengine" {
-			t.Errorf("got %q", got)
-		}
-		if got := on(t, l.Jenkins, ssh, "touch ~/agent/try && echo ok"); got != "ok" {
-			t.Errorf("its folder: %q", got)
-		}
-		want := l.Manager.Address.String() + " ssh-ed25519 "
-		if got := on(t, l.Jenkins, ssh, "cat /etc/ssh/ssh_known_hosts"); !strings.HasPrefix(got, want) {
-			t.Errorf("it knows %q, want %q", got, want)
-		}
-		if got := on(t, l.Jenkins, ssh, "cat /etc/boardcafe/jenkins/secrets/* /run/secrets/agent_host_key 2>/dev/null | wc -c"); got != "0" {
-			t.Errorf("a build reads %s bytes of secrets", got)
-		}
-		if out, err := l.Jenkins.Run(t.Context(), "ssh", "-p", "2222", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile=/dev/null", "jenkins@127.0.0.1"); err == nil {
-			t.Errorf("somebody without the key is let in: %s", out)
-		}
-	})
-
-	t.Run("the deploy key opens the manager's engine from the agent", func(t *testing.T) {
-		key := on(t, l.Jenkins, "cat /etc/boardcafe/jenkins/secrets/DEPLOY_KEY")
-		if want := strings.TrimSpace(secrets["jenkins_deploy_key"]); key != want {
-			t.Error("the key has changed on its way")
-		}
-		got := on(t, l.Jenkins, `ssh -i /etc/boardcafe/jenkins/secrets/DEPLOY_KEY -o UserKnownHostsFile=/etc/boardcafe/jenkins/agent/known_hosts -o BatchMode=yes \
-			deploy@`+l.Manager.Address.String()+` docker system dial-stdio <<< $'GET /_ping HTTP/1.0\r\n\r\n' | head -n 1 | tr -d '\r'`)
-		if got != "HTTP/1.0 200 OK" {
-			t.Errorf("got %q", got)
-		}
-	})
-
-	t.Run("the world reaches it by https and no other way", func(t *testing.T) {
-		ci := l.Jenkins.Address.String()
-		if got := fetch(t, l.Worker, "https://"+ci+"/login"); !strings.Contains(got, "stands in") {
-			t.Errorf("got %q", got)
-		}
-		for _, port := range []string{"8080", "2222", "80"} {
-			if _, err := l.Worker.Run(t.Context(), "timeout", "2", "bash", "-c", "</dev/tcp/"+ci+"/"+port); err == nil {
-				t.Errorf("port %s is open", port)
-			}
-		}
-		play(t, "verify.yml", "--limit", "ci")
-	})
-
-	t.Run("a changed secret reaches it", func(t *testing.T) {
-		l.Inventory.Set("jenkins_github_token", "another-token")
-		recap := play(t, "jenkins.yml")
-		// One line for each item of a loop, and one for the task.
-		if changed := slices.Compact(recap.ChangedTasks()); !slices.Equal(changed, []string{"ci: jenkins : Give the controller its secrets", "ci: jenkins : Restart Jenkins"}) {
-			t.Errorf("changed\n%s", strings.Join(changed, "\n"))
-		}
-	})
-
-	t.Run("the backup has its home, and no workspace", func(t *testing.T) {
-		list := on(t, l.Jenkins, `home=/var/lib/docker/volumes/jenkins_home/_data
-			mkdir -p $home/jobs/cafe $home/workspace/cafe $home/caches; touch $home/jobs/cafe/config.xml $home/workspace/cafe/x $home/caches/y
-			systemctl start jenkins-backup.service
-			file=$(ls /var/backups/jenkins/home-*.tar.gz | tail -n 1); stat -c %a "$file"; tar --list --file="$file"`)
-		if !strings.HasPrefix(list, "600\n") || !strings.Contains(list, "jobs/cafe/config.xml") || strings.Contains(list, "workspace") || strings.Contains(list, "caches") {
-			t.Errorf("got\n%s", list)
-		}
-	})
-
+	t.Run("a second run changes nothing", j.changesNothing)
+	t.Run("the controller is given what the real one needs, and no engine", j.givesWhatIsNeeded)
+	t.Run("the agent lets the controller in, and may use the engine", j.letsTheControllerIn)
+	t.Run("the deploy key opens the manager's engine from the agent", j.deployKeyOpensTheEngine)
+	t.Run("the world reaches it by https and no other way", j.isReachedByHTTPS)
+	t.Run("a changed secret reaches it", j.takesAChangedSecret)
+	t.Run("the backup has its home, and no workspace", j.backsUpItsHome)
 	for name, test := range map[string]struct{ variable, value, want string }{
 		"a tag in place of a digest": {"jenkins_image", "registry/jenkins:latest", "must be NAME@sha256:"},
 		"an empty secret":            {"jenkins_github_hook_secret", "", "jenkins_github_hook_secret is empty"},
@@ -204,8 +79,171 @@ func TestJenkins(t *testing.T) {
 	}
 }
 
+func (j jenkins) changesNothing(t *testing.T) {
+	recap := j.play(t, "jenkins.yml")
+	if changed := recap.ChangedTasks(); len(changed) > 0 {
+		t.Errorf("changed:\n%s", strings.Join(changed, "\n"))
+	}
+	if strings.Contains(recap.Output, j.variables["jenkins_admin_password"]) {
+		t.Error("Ansible prints a secret")
+	}
+}
+
+func (j jenkins) givesWhatIsNeeded(t *testing.T) {
+	var got given
+	if err := json.Unmarshal([]byte(j.fetch(t, j.Jenkins, "http://127.0.0.1:8080/given")), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.UID != 1000 || got.GID != 1000 || len(got.Groups) > 0 && !slices.Equal(got.Groups, []int{1000}) {
+		t.Errorf("it runs as %d:%d, groups %v, want 1000:1000 alone", got.UID, got.GID, got.Groups)
+	}
+	if !slices.Equal(got.Writable, []string{"/var/jenkins_home"}) {
+		t.Errorf("it can write to %v, want its home", got.Writable)
+	}
+	got.wantSecrets(t)
+	for name, want := range map[string]string{
+		"DEPLOY_HOST": "ssh://deploy@" + j.Manager.Address.String(),
+		"REGISTRY":    j.Jenkins.Address.String() + ":5000",
+		"STACK_FILES": "docker-stack.yml",
+		"URLS":        "http://" + j.Manager.Address.String() + " http://" + j.Worker.Address.String(),
+	} {
+		if got.Env[name] != want {
+			t.Errorf("%s is %q, want %q", name, got.Env[name], want)
+		}
+	}
+	got.wantMounts(t)
+	inspected := on(t, j.Jenkins, "docker inspect jenkins")
+	if strings.Contains(inspected, j.variables["jenkins_admin_password"]) {
+		t.Error("docker inspect shows a secret")
+	}
+}
+
+// letsTheControllerIn comes to the agent as the controller does: by the key that the role has made, to the host key
+// that it tells.
+func (j jenkins) letsTheControllerIn(t *testing.T) {
+	const ssh = `dir=/etc/boardcafe/jenkins; known=$(mktemp); trap 'rm "$known"' EXIT
+		echo "[127.0.0.1]:2222 $(cut -d' ' -f1,2 "$dir/agent/agent_host_key.pub")" > "$known"
+		ssh -p 2222 -i "$dir/agent_key" -o UserKnownHostsFile="$known" -o BatchMode=yes jenkins@127.0.0.1 "$1"`
+	const ask = "id -un; curl -fsS --unix-socket /var/run/docker.sock http://engine/version >/dev/null && echo engine"
+	if got := on(t, j.Jenkins, ssh, ask); got != "jenkins\nengine" {
+		t.Errorf("got %q", got)
+	}
+	if got := on(t, j.Jenkins, ssh, "touch ~/agent/try && echo ok"); got != "ok" {
+		t.Errorf("its folder: %q", got)
+	}
+	want := j.Manager.Address.String() + " ssh-ed25519 "
+	if got := on(t, j.Jenkins, ssh, "cat /etc/ssh/ssh_known_hosts"); !strings.HasPrefix(got, want) {
+		t.Errorf("it knows %q, want %q", got, want)
+	}
+	const read = "cat /etc/boardcafe/jenkins/secrets/* /run/secrets/agent_host_key 2>/dev/null | wc -c"
+	if got := on(t, j.Jenkins, ssh, read); got != "0" {
+		t.Errorf("a build reads %s bytes of secrets", got)
+	}
+	out, err := j.Jenkins.Run(t.Context(), "ssh", "-p", "2222", "-o", "BatchMode=yes",
+		"-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile=/dev/null", "jenkins@127.0.0.1")
+	if err == nil {
+		t.Errorf("somebody without the key is let in: %s", out)
+	}
+}
+
+func (j jenkins) deployKeyOpensTheEngine(t *testing.T) {
+	key := on(t, j.Jenkins, "cat /etc/boardcafe/jenkins/secrets/DEPLOY_KEY")
+	if want := strings.TrimSpace(j.variables["jenkins_deploy_key"]); key != want {
+		t.Error("the key has changed on its way")
+	}
+	const ping = `cd /etc/boardcafe/jenkins
+		ssh -i secrets/DEPLOY_KEY -o UserKnownHostsFile=agent/known_hosts -o BatchMode=yes "deploy@$1" \
+			docker system dial-stdio <<< $'GET /_ping HTTP/1.0\r\n\r\n' | head -n 1 | tr -d '\r'`
+	got := on(t, j.Jenkins, ping, j.Manager.Address.String())
+	if got != "HTTP/1.0 200 OK" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func (j jenkins) isReachedByHTTPS(t *testing.T) {
+	ci := j.Jenkins.Address.String()
+	if got := j.fetch(t, j.Worker, "https://"+ci+"/login"); !strings.Contains(got, "stands in") {
+		t.Errorf("got %q", got)
+	}
+	for _, port := range []string{"8080", "2222", "80"} {
+		if _, err := j.Worker.Run(t.Context(), "timeout", "2", "bash", "-c", "</dev/tcp/"+ci+"/"+port); err == nil {
+			t.Errorf("port %s is open", port)
+		}
+	}
+	j.play(t, "verify.yml", "--limit", "ci")
+}
+
+func (j jenkins) takesAChangedSecret(t *testing.T) {
+	j.Inventory.Set("jenkins_github_token", "another-token")
+	recap := j.play(t, "jenkins.yml")
+	// One line for each item of a loop, and one for the task.
+	changed := slices.Compact(recap.ChangedTasks())
+	want := []string{"ci: jenkins : Give the controller its secrets", "ci: jenkins : Restart Jenkins"}
+	if !slices.Equal(changed, want) {
+		t.Errorf("changed\n%s", strings.Join(changed, "\n"))
+	}
+}
+
+func (j jenkins) backsUpItsHome(t *testing.T) {
+	list := on(t, j.Jenkins, `home=/var/lib/docker/volumes/jenkins_home/_data
+		mkdir -p $home/jobs/cafe $home/workspace/cafe $home/caches
+		touch $home/jobs/cafe/config.xml $home/workspace/cafe/x $home/caches/y
+		systemctl start jenkins-backup.service
+		file=$(ls /var/backups/jenkins/home-*.tar.gz | tail -n 1); stat -c %a "$file"; tar --list --file="$file"`)
+	if !strings.HasPrefix(list, "600\n") || !strings.Contains(list, "jobs/cafe/config.xml") ||
+		strings.Contains(list, "workspace") || strings.Contains(list, "caches") {
+		t.Errorf("got\n%s", list)
+	}
+}
+
+// wantSecrets compares the names of all that it was given with those that casc.yaml reads, and looks at who may
+// read the secrets.
+func (got given) wantSecrets(t *testing.T) {
+	t.Helper()
+	var names []string
+	for _, secret := range got.Secrets {
+		names = append(names, secret.Name)
+		if secret.Mode != "-r--------" || secret.UID != 1000 || secret.Size == 0 {
+			t.Errorf("secret %s has mode %s, owner %d and %d bytes, want -r--------, 1000 and some",
+				secret.Name, secret.Mode, secret.UID, secret.Size)
+		}
+		if key := strings.HasSuffix(secret.Name, "_KEY"); key != secret.LineEnd {
+			t.Errorf("secret %s ends with a line's end: %t, want %t", secret.Name, secret.LineEnd, key)
+		}
+	}
+	for name := range got.Env {
+		if name != "PATH" && name != "HOME" && name != "HOSTNAME" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	want := strings.Fields(`AGENT_HOST_KEY AGENT_KEY DEPLOY_HOST DEPLOY_KEY GITHUB_HOOK_SECRET GITHUB_OWNER
+		GITHUB_REPOSITORY GITHUB_TOKEN JENKINS_ADMIN_ID JENKINS_ADMIN_PASSWORD JENKINS_URL REGISTRY REGISTRY_PASSWORD
+		REGISTRY_USER SMOKE_PASSWORD STACK_FILES TLS_NAME URLS`)
+	if !slices.Equal(names, want) {
+		t.Errorf("it has\n%q, want\n%q", names, want)
+	}
+}
+
+func (got given) wantMounts(t *testing.T) {
+	t.Helper()
+	mounts := map[string]bool{} // path → read-only
+	for _, mount := range got.Mounts {
+		mounts[mount.Path] = mount.ReadOnly
+	}
+	if readOnly, ok := mounts["/run/secrets"]; !ok || !readOnly {
+		t.Errorf("/run/secrets is there: %t, read-only: %t", ok, readOnly)
+	}
+	if readOnly, ok := mounts["/var/jenkins_home"]; !ok || readOnly {
+		t.Errorf("/var/jenkins_home is there: %t, read-only: %t", ok, readOnly)
+	}
+	if _, ok := mounts["/var/run/docker.sock"]; ok {
+		t.Error("the controller has the engine's socket")
+	}
+}
+
 // setJenkins builds the stand-ins, pushes them to the lab's registry, and completes the inventory.
-func setJenkins(t *testing.T) (secrets map[string]string) {
+func (l *cafe) setJenkins(t *testing.T) (secrets map[string]string) {
 	t.Helper()
 	root := engine.Root()
 	standin := t.TempDir()
@@ -231,8 +269,8 @@ func setJenkins(t *testing.T) (secrets map[string]string) {
 	if err := l.Jenkins.Load(t.Context(), controllerStandIn, agentStandIn); err != nil {
 		t.Fatal(err)
 	}
-	l.Inventory.Set("jenkins_image", push(t, controllerStandIn, "jenkins-stand-in"))
-	l.Inventory.Set("jenkins_agent_image", push(t, agentStandIn, "jenkins-agent-stand-in"))
+	l.Inventory.Set("jenkins_image", l.push(t, controllerStandIn, "jenkins-stand-in"))
+	l.Inventory.Set("jenkins_agent_image", l.push(t, agentStandIn, "jenkins-agent-stand-in"))
 
 	key, err := os.ReadFile(filepath.Join(l.Dir(), "id_ed25519"))
 	if err != nil {
@@ -250,7 +288,7 @@ func setJenkins(t *testing.T) (secrets map[string]string) {
 }
 
 // fetch asks an address from a machine, by the certificates of the registry's CA. Machines have no curl.
-func fetch(t *testing.T, m *machine.Machine, url string) string {
+func (l *cafe) fetch(t *testing.T, m *machine.Machine, url string) string {
 	t.Helper()
 	return on(t, m, `python3 -c '
 import ssl, sys, urllib.request
@@ -260,7 +298,7 @@ print(urllib.request.urlopen(sys.argv[1], timeout=10, context=context).read().de
 }
 
 // push moves an image that the Jenkins machine has to the registry, and returns it with its digest.
-func push(t *testing.T, image, name string) string {
+func (l *cafe) push(t *testing.T, image, name string) string {
 	t.Helper()
 	password := l.Inventory.All.Vars["registry_password"].(string)
 	registry := l.Jenkins.Address.String() + ":5000"

@@ -141,7 +141,22 @@ func (l *Lab) bring(ctx context.Context) error {
 			return err
 		}
 	}
-	// What a checkout has that the playbooks read; rollout is there once PrepareCafe has built it.
+	if err := addCheckout(add); err != nil {
+		return err
+	}
+	if err := tw.Close(); err != nil {
+		return err
+	}
+	// rollout's ssh has no options of its own: it finds key and known_hosts where root's are.
+	const script = `
+		rm -rf "$1"; tar -x -C / -f -
+		mkdir -p /root/.ssh; cp "$2/id_ed25519" "$2/known_hosts" /root/.ssh/`
+	_, err = l.control.Pipe(ctx, &archive, "sh", "-euc", script, "sh", checkout, private)
+	return err
+}
+
+// addCheckout adds what a checkout has that the playbooks read; rollout is there once PrepareCafe has built it.
+func addCheckout(add func(name string, content []byte, mode int64) error) error {
 	for _, path := range []string{"ansible", "docker-stack.yml", "docker-stack.tls.yml", "infra/images/db/my.cnf",
 		"infra/images/proxy/nginx.conf", "infra/images/proxy/tls.conf", "build/rollout"} {
 		err := filepath.WalkDir(filepath.Join(engine.Root(), path), func(file string, entry fs.DirEntry, err error) error {
@@ -169,13 +184,5 @@ func (l *Lab) bring(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := tw.Close(); err != nil {
-		return err
-	}
-	// rollout's ssh has no options of its own: it finds key and known_hosts where root's are.
-	const script = `
-		rm -rf "$1"; tar -x -C / -f -
-		mkdir -p /root/.ssh; cp "$2/id_ed25519" "$2/known_hosts" /root/.ssh/`
-	_, err = l.control.Pipe(ctx, &archive, "sh", "-euc", script, "sh", checkout, private)
-	return err
+	return nil
 }

@@ -14,7 +14,8 @@ import (
 )
 
 func TestAStrangerReachesOnlyThePortsThatAreMeantForTheWorld(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
+	l.prefer(t)
 	program := filepath.Join(t.TempDir(), "knock")
 	build := exec.Command("go", "build", "-o", program, "./tests/lab/testdata/knock")
 	build.Dir = engine.Root()
@@ -73,7 +74,7 @@ func TestAStrangerReachesOnlyThePortsThatAreMeantForTheWorld(t *testing.T) {
 }
 
 func TestTheMachinesReachOfEachOtherWhatTheyNeed(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
 	const knock = `set +e; timeout 2 bash -c "</dev/tcp/$1/$2" 2>/dev/null; case $? in 0) echo open;; 1) echo refused;; 124) echo filtered;; esac`
 	for _, test := range []struct {
 		from, to *machine.Machine

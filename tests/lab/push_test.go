@@ -23,83 +23,104 @@ import (
 )
 
 // bounds keep a build to minutes. What the stages run is the same, over less: it has all run already, here.
-var bounds = []string{"TESTS=./app/cafe", "CLUSTER_TESTS=./app/cafe", "MIN_COVERAGE=0"}
+var bounds = []string{"LINTERS=lint-shell", "TESTS=./app/cafe", "CLUSTER_TESTS=./app/cafe", "MIN_COVERAGE=0"}
+
+// pushes come one after the other, each on top of what the one before has left.
+type pushes struct {
+	*ci
+	repository repository
+	serving    string // the release that the last good one has brought
+}
 
 // A push goes live: the runner of tests/pipeline reads the real Jenkinsfile, and its steps are done for real.
 // The engine of the Jenkins machine builds, its registry has the images, and rollout comes to the manager as
-// the user deploy. The pushes come one after the other, each on top of what the one before has left.
+// the user deploy.
 func TestAPushToMain(t *testing.T) {
-	provisioned(t)
-	p := newPipeline(t)
-	repository := newRepository(t)
-	defer play(t, "cafe.yml") // whatever happens: the release that the other tests know
+	l := aCafe(t)
+	p := &pushes{ci: l.newPipeline(t), repository: newRepository(t), serving: l.releases(t)}
+	defer l.play(t, "cafe.yml") // whatever happens: the release that the other tests know
+	t.Run("goes live", p.goesLive)
+	t.Run("replaces what serves, and no visitor notices", p.replacesWhatServes)
+	t.Run("that breaks the app ends red, and what served goes on", p.thatBreaksTheApp)
+	t.Run("whose tests fail is not pushed, and no stage after the tests runs", p.whoseTestsFail)
+	t.Run("is taken back as the runbook says", p.isTakenBack)
+}
 
-	t.Run("goes live", func(t *testing.T) {
-		repository.commit(t, "docs/first.md", "The first.\n")
-		b := p.push(t, repository, "main")
-		b.wants(t, "SUCCESS", "checkout lint test test-cluster images push deploy smoke")
-		answers(t, b.release)
-		if b.agent.tests == 0 {
-			t.Error("no test result was published")
+func (p *pushes) goesLive(t *testing.T) {
+	p.repository.commit(t, "docs/first.md", "The first.\n")
+	b := p.push(t, p.repository, "main")
+	b.wants(t, "SUCCESS", "checkout lint test test-cluster images push deploy smoke")
+	p.l.answers(t, b.release)
+	if b.agent.tests == 0 {
+		t.Error("no test result was published")
+	}
+	for _, kept := range []string{"coverage.txt", "test.log", "deploy.log"} {
+		if _, err := os.Stat(filepath.Join(b.agent.kept, kept)); err != nil {
+			t.Errorf("not kept: %v", err)
 		}
-		for _, kept := range []string{"coverage.txt", "test.log", "deploy.log"} {
-			if _, err := os.Stat(filepath.Join(b.agent.kept, kept)); err != nil {
-				t.Errorf("not kept: %v", err)
-			}
-		}
-	})
+	}
+}
 
-	t.Run("replaces what serves, and no visitor notices", func(t *testing.T) {
-		replace(t, repository, "app/web/templates/signin.html", `{{define "content"}}`, `{{define "content"}}<!-- the second -->`)
-		visitors := visit(t)
-		b := p.push(t, repository, "main")
-		b.wants(t, "SUCCESS", "checkout lint test test-cluster images push deploy smoke")
-		visitors.wantNoFailure(t, b.release)
-		answers(t, b.release)
-	})
-	serving := releases(t)
+func (p *pushes) replacesWhatServes(t *testing.T) {
+	replace(t, p.repository, "app/web/templates/signin.html",
+		`{{define "content"}}`, `{{define "content"}}<!-- the second -->`)
+	visitors := p.l.visit(t)
+	b := p.push(t, p.repository, "main")
+	b.wants(t, "SUCCESS", "checkout lint test test-cluster images push deploy smoke")
+	visitors.wantNoFailure(t, b.release)
+	p.l.answers(t, b.release)
+	p.serving = b.release
+}
 
-	t.Run("that breaks the app ends red, and what served goes on", func(t *testing.T) {
-		good := repository.head(t)
-		replace(t, repository, "app/cmd/cafe/main.go", "if err := db.CheckSchema(ctx); err != nil {",
-			"if release != \"\" {\n\t\treturn fmt.Errorf(\"the oven of %s is cold\", release)\n\t}\n\tif err := db.CheckSchema(ctx); err != nil {")
-		visitors := visit(t)
-		b := p.push(t, repository, "main")
-		b.wants(t, "FAILURE", "checkout lint test test-cluster images push")
-		visitors.wantNoFailure(t, "")
-		answers(t, serving)
-		if !strings.Contains(b.report.Description, "deploy failed") || !strings.Contains(b.report.Description, "the oven of "+b.release+" is cold") {
-			t.Errorf("the build's page says %q, want what the app said", b.report.Description)
-		}
-		repository.git(t, "reset", "--quiet", "--hard", good)
-	})
+func (p *pushes) thatBreaksTheApp(t *testing.T) {
+	good := p.repository.head(t)
+	replace(t, p.repository, "app/cmd/cafe/main.go", "if err := db.CheckSchema(ctx); err != nil {",
+		"if release != \"\" {\n\t\treturn fmt.Errorf(\"the oven of %s is cold\", release)\n\t}\n\tif err := db.CheckSchema(ctx); err != nil {")
+	visitors := p.l.visit(t)
+	b := p.push(t, p.repository, "main")
+	b.wants(t, "FAILURE", "checkout lint test test-cluster images push")
+	visitors.wantNoFailure(t, "")
+	p.l.answers(t, p.serving)
+	said := b.report.Description
+	if !strings.Contains(said, "deploy failed") || !strings.Contains(said, "the oven of "+b.release+" is cold") {
+		t.Errorf("the build's page says %q, want what the app said", b.report.Description)
+	}
+	p.repository.git(t, "reset", "--quiet", "--hard", good)
+}
 
-	t.Run("whose tests fail is not pushed, and no stage after the tests runs", func(t *testing.T) {
-		repository.write(t, "app/cafe/fails_test.go", "package cafe_test\n\nimport \"testing\"\n\nfunc TestThatFails(t *testing.T) { t.Fatal(\"two dice are missing\") }\n")
-		repository.commit(t, "docs/fourth.md", "A test that fails.\n")
-		b := p.push(t, repository, "main")
-		b.wants(t, "FAILURE", "checkout lint")
-		answers(t, serving)
-		if !strings.Contains(b.report.Description, "two dice are missing") {
-			t.Errorf("the build's page says %q, want the test that failed", b.report.Description)
+func (p *pushes) whoseTestsFail(t *testing.T) {
+	p.repository.write(t, "app/cafe/fails_test.go", `package cafe_test
+
+import "testing"
+
+func TestThatFails(t *testing.T) { t.Fatal("two dice are missing") }
+`)
+	p.repository.commit(t, "docs/fourth.md", "A test that fails.\n")
+	b := p.push(t, p.repository, "main")
+	b.wants(t, "FAILURE", "checkout lint")
+	p.l.answers(t, p.serving)
+	if !strings.Contains(b.report.Description, "two dice are missing") {
+		t.Errorf("the build's page says %q, want the test that failed", b.report.Description)
+	}
+	for _, step := range b.report.Steps {
+		if len(step.Credentials) > 0 {
+			t.Errorf("%v saw %v", step.Args, step.Credentials)
 		}
-		for _, step := range b.report.Steps {
-			if len(step.Credentials) > 0 {
-				t.Errorf("%v saw %v", step.Args, step.Credentials)
-			}
-		}
-		if out := on(t, l.Jenkins, "find /var/lib/docker-registry -path '*/_manifests/tags/*' -name \"$1\"", b.release); out != "" {
-			t.Errorf("the registry has it: %s", out)
-		}
-	})
-	t.Run("is taken back as the runbook says", func(t *testing.T) {
-		const rollback = `cd "$1"; DOCKER_HOST="ssh://deploy@$2" build/rollout rollback "$3" --yes 2>&1`
-		out, err := l.Control().Run(t.Context(), "sh", "-euc", rollback, "sh", "/checkout", l.Manager.Address.String(), engine.Release())
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		answers(t, engine.Release())
-	})
+	}
+	const find = `find /var/lib/docker-registry -path '*/_manifests/tags/*' -name "$1"`
+	if out := on(t, p.l.Jenkins, find, b.release); out != "" {
+		t.Errorf("the registry has it: %s", out)
+	}
+}
+
+func (p *pushes) isTakenBack(t *testing.T) {
+	const rollback = `cd "$1"; DOCKER_HOST="ssh://deploy@$2" build/rollout rollback "$3" --yes 2>&1`
+	out, err := p.l.Control().Run(t.Context(), "sh", "-euc", rollback,
+		"sh", "/checkout", p.l.Manager.Address.String(), engine.Release())
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	p.l.answers(t, engine.Release())
 }
 
 // repository is somebody's clone, and the repository that it pushes to.
@@ -243,8 +264,9 @@ var visited = regexp.MustCompile(`^[0-9a-f]{12}(-dirty)?$`)
 // newcomer has no connection yet.
 var newcomer = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-func visit(t *testing.T) *visitors {
+func (l *cafe) visit(t *testing.T) *visitors {
 	t.Helper()
+	l.prefer(t)
 	v := &visitors{}
 	v.Load = visitor.Start(t.Context(), 40, func(n int) (string, error) {
 		m := l.Machines()[n%2]
@@ -290,7 +312,7 @@ func (v *visitors) wantNoFailure(t *testing.T, release string) {
 }
 
 // releases are those that answer, at every machine and often enough to meet every replica.
-func releases(t *testing.T) string {
+func (l *cafe) releases(t *testing.T) string {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, m := range l.Machines()[:2] {
@@ -303,9 +325,9 @@ func releases(t *testing.T) string {
 	return strings.Join(slices.Sorted(maps.Keys(seen)), " ")
 }
 
-func answers(t *testing.T, release string) {
+func (l *cafe) answers(t *testing.T, release string) {
 	t.Helper()
-	if got := releases(t); got != release {
+	if got := l.releases(t); got != release {
 		t.Errorf("X-Release %q answers, want only %q", got, release)
 	}
 }

@@ -2,7 +2,6 @@ package lab_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -11,15 +10,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"boardcafe/tests/await"
 	"boardcafe/tests/cluster/machine"
 )
 
 func TestAfterARestartTheCafeServesByItselfWithItsData(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
 	game := fmt.Sprintf("Azul %d", time.Now().UnixNano())
-	if err := staff(t, l.Manager).Post("/games", url.Values{"name": {game}, "copies": {"2"}, "min_players": {"2"}, "max_players": {"4"}, "minutes": {"45"}, "shelf": {"A"}}); err != nil {
-		t.Fatal(err)
-	}
+	addGame(t, l.staff(t, l.Manager), game)
 
 	dump := on(t, l.Manager, `docker exec "$(docker ps -q -f label=com.docker.swarm.service.name=cafe_db)" mysqldump --single-transaction cafe`)
 	if !strings.Contains(dump, game) || !strings.Contains(dump, "CREATE TABLE `customers`") {
@@ -28,14 +26,14 @@ func TestAfterARestartTheCafeServesByItselfWithItsData(t *testing.T) {
 
 	t.Run("of one machine", func(t *testing.T) {
 		restart(t, l.Worker)
-		serves(t, game)
+		l.serves(t, game)
 	})
 	t.Run("of all three at once", func(t *testing.T) {
 		restart(t, l.Manager, l.Worker, l.Jenkins)
-		serves(t, game)
+		l.serves(t, game)
 	})
 	t.Run("everything else is as it was", func(t *testing.T) {
-		unchanged(t, play(t, "verify.yml"))
+		l.unchanged(t, l.play(t, "verify.yml"))
 	})
 }
 
@@ -58,12 +56,12 @@ func restart(t *testing.T, machines ...*machine.Machine) {
 }
 
 // serves waits until both machines serve the café, by a replica and with the game that there was.
-func serves(t *testing.T, game string) {
+func (l *cafe) serves(t *testing.T, game string) {
 	t.Helper()
 	begin := time.Now()
-	eventually(t, 3*time.Minute, func() error { return errors.Join(ready(l.Manager), ready(l.Worker), allRun()) })
+	await.Within(t, 3*time.Minute, func() error { return l.Intact(t.Context()) })
 	t.Logf("the café serves after %.0f s", time.Since(begin).Seconds())
-	page, err := staff(t, l.Worker).Get("/games?q=" + url.QueryEscape(game))
+	page, err := l.staff(t, l.Worker).Get("/games?q=" + url.QueryEscape(game))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +71,7 @@ func serves(t *testing.T, game string) {
 }
 
 // allRun compares the replicas that run with those that should.
-func allRun() error {
+func (l *cafe) allRun() error {
 	out, err := l.Manager.Run(context.Background(), "docker", "service", "ls", "--format", "{{.Name}} {{.Replicas}}")
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 )
 
 func TestSSHLetsInNobodyButUsersWithKeys(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
 	content, err := os.ReadFile(filepath.Join(l.Dir(), "id_ed25519"))
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func signOn(m *machine.Machine, user string, method ssh.AuthMethod) error {
 }
 
 func TestTheKeyOfDeployOpensTheEngineAndNoShell(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
 	command := l.SSH(t.Context(), "deploy@manager", "touch /tmp/was-here; cat /etc/passwd")
 	command.Stdin = strings.NewReader("GET /_ping HTTP/1.0\r\n\r\n")
 	out, err := command.CombinedOutput()
@@ -96,7 +96,7 @@ func TestTheKeyOfDeployOpensTheEngineAndNoShell(t *testing.T) {
 }
 
 func TestAMachineWithAnotherHostKeyIsNotTalkedTo(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
 	right, wrong := l.Inventory, l.Inventory.Clone()
 	defer func() { l.Inventory = right }()
 	wrong.Host("worker")["ansible_host"] = l.Jenkins.Address.String()
@@ -114,6 +114,7 @@ func TestAMachineWithAnotherHostKeyIsNotTalkedTo(t *testing.T) {
 }
 
 func TestNothingSwitchesTheCheckOfHostKeysOff(t *testing.T) {
+	t.Parallel()
 	grep := exec.CommandContext(t.Context(), "git", "grep", "--untracked", "-nEi",
 		"host_key_checking|StrictHostKeyChecking[= ]*(no|off|accept-new)", "--", "ansible", "jenkins", "Jenkinsfile", "infra", "Makefile")
 	grep.Dir = engine.Root()

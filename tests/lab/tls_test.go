@@ -25,14 +25,14 @@ const tlsName = "cafe.test"
 
 // With a certificate the café is on port 443 and port 80 leads there; without it, all is as before.
 func TestACertificateBringsTLS(t *testing.T) {
-	provisioned(t)
+	l := aCafe(t)
 	certificate, key := newCertificate(t, time.Now().Add(24*time.Hour))
 	plain := l.Inventory.Clone()
 	setTLS(certificate, key)(&l.Inventory)
 	undone := false
 	undo := func() {
 		l.Inventory, undone = plain, true
-		play(t, "cafe.yml")
+		l.play(t, "cafe.yml")
 	}
 	defer func() {
 		if !undone { // the other tests want the café as it was
@@ -40,7 +40,7 @@ func TestACertificateBringsTLS(t *testing.T) {
 		}
 	}()
 
-	recap := play(t, "cafe.yml")
+	recap := l.play(t, "cafe.yml")
 	if strings.Contains(recap.Output, "PRIVATE KEY") {
 		t.Error("the key is in what Ansible printed")
 	}
@@ -49,11 +49,11 @@ func TestACertificateBringsTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range l.Machines()[:2] {
-		wantTLS(t, m, certificate)
-		smoke(t, m, ca)
+		l.wantTLS(t, m, certificate)
+		l.smoke(t, m, ca)
 	}
-	play(t, "verify.yml")
-	again := play(t, "cafe.yml")
+	l.play(t, "verify.yml")
+	again := l.play(t, "cafe.yml")
 	wantChanged(t, again)
 
 	undo()
@@ -61,7 +61,7 @@ func TestACertificateBringsTLS(t *testing.T) {
 		if err := ready(m); err != nil {
 			t.Error(err)
 		}
-		staff(t, m)
+		l.staff(t, m)
 		if client, err := tls.Dial("tcp", m.Port(443), &tls.Config{InsecureSkipVerify: true}); err == nil {
 			client.Close()
 			t.Errorf("%s: port 443 is still open", m.Name)
@@ -70,7 +70,7 @@ func TestACertificateBringsTLS(t *testing.T) {
 }
 
 // wantTLS looks at a machine as a browser does that does not know yet about https.
-func wantTLS(t *testing.T, m *machine.Machine, certificate string) {
+func (l *cafe) wantTLS(t *testing.T, m *machine.Machine, certificate string) {
 	t.Helper()
 	if err := ready(m); err != nil { // a health check is not sent on
 		t.Error(err)
@@ -115,7 +115,7 @@ func wantTLS(t *testing.T, m *machine.Machine, certificate string) {
 }
 
 // smoke works with the café over https, as the pipeline does after a deploy.
-func smoke(t *testing.T, m *machine.Machine, ca string) {
+func (l *cafe) smoke(t *testing.T, m *machine.Machine, ca string) {
 	t.Helper()
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte(must(l.Password())), 0o600); err != nil {

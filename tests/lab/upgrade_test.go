@@ -4,11 +4,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"boardcafe/tests/await"
 )
 
 func TestUpgradingTheEngineOfTheWorkerDropsNoRequestOfTheManager(t *testing.T) {
-	provisioned(t)
-	eventually(t, 2*time.Minute, allRun)
+	l := aCafe(t)
+	await.Within(t, 2*time.Minute, l.allRun)
 	const engineStart = "systemctl show --property ExecMainStartTimestampMonotonic docker"
 	before := on(t, l.Worker, engineStart)
 	// The worst case: every replica is where the upgrade is.
@@ -19,9 +21,9 @@ func TestUpgradingTheEngineOfTheWorkerDropsNoRequestOfTheManager(t *testing.T) {
 		t.Fatalf("the replicas are on %q, want both on worker", got)
 	}
 
-	load := startLoad(t, l.Manager)
+	load := l.startLoad(t, l.Manager)
 	time.Sleep(time.Second)
-	play(t, "upgrade.yml", "--limit", "worker", "--extra-vars", "upgrade_always=true")
+	l.play(t, "upgrade.yml", "--limit", "worker", "--extra-vars", "upgrade_always=true")
 	time.Sleep(2 * time.Second)
 	sent, failures := load.End()
 
@@ -38,16 +40,16 @@ func TestUpgradingTheEngineOfTheWorkerDropsNoRequestOfTheManager(t *testing.T) {
 	if got := on(t, l.Manager, "docker node inspect --format '{{.Spec.Availability}}' worker"); got != "active" {
 		t.Errorf("the worker is %s, want active", got)
 	}
-	eventually(t, time.Minute, func() error { return ready(l.Worker) })
+	await.Within(t, time.Minute, func() error { return ready(l.Worker) })
 }
 
 // The database is on the manager: the café is away meanwhile, and all is there again afterwards.
 func TestUpgradingTheEngineOfTheManager(t *testing.T) {
-	provisioned(t)
-	play(t, "upgrade.yml", "--limit", "manager,ci", "--extra-vars", "upgrade_always=true")
+	l := aCafe(t)
+	l.play(t, "upgrade.yml", "--limit", "manager,ci", "--extra-vars", "upgrade_always=true")
 	for _, m := range l.Machines()[:2] {
-		eventually(t, time.Minute, func() error { return ready(m) })
-		staff(t, m)
+		await.Within(t, time.Minute, func() error { return ready(m) })
+		l.staff(t, m)
 	}
-	eventually(t, time.Minute, allRun)
+	await.Within(t, time.Minute, l.allRun)
 }

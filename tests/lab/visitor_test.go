@@ -9,7 +9,7 @@ import (
 )
 
 // staff signs in at a machine.
-func staff(t *testing.T, m *machine.Machine) *visitor.Visitor {
+func (l *cafe) staff(t *testing.T, m *machine.Machine) *visitor.Visitor {
 	t.Helper()
 	password, err := l.Password()
 	if err != nil {
@@ -24,9 +24,10 @@ func staff(t *testing.T, m *machine.Machine) *visitor.Visitor {
 
 // startLoad is a member of staff who looks at pages on a machine's port 80, 50 a second. Not at /readyz: a
 // replica that is about to stop says there that it is not ready, and serves on.
-func startLoad(t *testing.T, m *machine.Machine) *visitor.Load {
+func (l *cafe) startLoad(t *testing.T, m *machine.Machine) *visitor.Load {
 	t.Helper()
-	v := staff(t, m)
+	l.prefer(t)
+	v := l.staff(t, m)
 	return visitor.Start(t.Context(), 50, func(n int) (string, error) {
 		_, err := v.Get([]string{"/", "/games"}[n%2]) // both ask the database
 		return m.Name, err

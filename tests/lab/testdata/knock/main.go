@@ -39,9 +39,10 @@ func main() {
 	}
 }
 
-// knock has time for one packet that is lost: the kernel sends another after a second.
+// knock has time for one packet that is lost, as the kernel sends another after a second, and for a processor that
+// others use.
 func knock(address string) string {
-	conn, err := net.DialTimeout("tcp", address, 1500*time.Millisecond)
+	conn, err := net.DialTimeout("tcp", address, 3*time.Second)
 	if err == nil {
 		conn.Close()
 		return "open"
