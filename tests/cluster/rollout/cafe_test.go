@@ -3,7 +3,6 @@ package rollout_test
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/docker/docker/api/types/build"
@@ -23,26 +23,34 @@ import (
 	"boardcafe/tests/engine"
 )
 
-// publish pushes the three images of a release of the café. Its database and proxy are the same
-// in each: what a release changes is the app.
-func publish(t *testing.T, release string) {
+// publish pushes the three images of a release of the café, once. Its database and proxy are the same in
+// each: what a release changes is the app.
+func (s *cafe) publish(t *testing.T, release string) {
 	t.Helper()
-	buildApp(t, release, "./app/cmd/cafe", "-X main.release="+release)
-	pushRelease(t, release)
+	if !s.published[release] {
+		buildApp(t, release, "./app/cmd/cafe", "-X main.release="+release)
+		s.pushRelease(t, release)
+		s.published[release] = true
+	}
 }
 
 // publishBroken pushes a release whose app fails in the given way, see testdata/broken.
-func publishBroken(t *testing.T, release, how string) {
+func (s *cafe) publishBroken(t *testing.T, release, how string) {
 	t.Helper()
 	buildApp(t, release, "./tests/cluster/rollout/testdata/broken", "-X main.release="+release+" -X main.how="+how)
-	pushRelease(t, release)
+	s.pushRelease(t, release)
 }
 
 func appImage(release string) string { return "boardcafe/test-app:" + release }
 
+// building is held by whoever builds an image: the swarms have the same.
+var building sync.Mutex
+
 // buildApp makes an image with one program in it, as infra/images/app does.
 func buildApp(t *testing.T, release, pkg, ldflags string) {
 	t.Helper()
+	building.Lock()
+	defer building.Unlock()
 	binary := filepath.Join(t.TempDir(), "cafe")
 	compile := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w "+ldflags, "-o", binary, pkg)
 	compile.Dir = engine.Root()
@@ -70,29 +78,16 @@ func buildApp(t *testing.T, release, pkg, ldflags string) {
 	must(t, jsonmessage.DisplayJSONMessagesStream(response.Body, io.Discard, 0, false, nil))
 }
 
-func pushRelease(t *testing.T, release string) {
+func (s *cafe) pushRelease(t *testing.T, release string) {
 	t.Helper()
-	_, err := swarm.Push(t.Context(), appImage(release), "app:"+release)
+	_, err := s.Push(t.Context(), appImage(release), "app:"+release)
 	must(t, err)
 	for _, name := range []string{"db", "proxy"} {
-		onManager(t, "docker", "tag", engine.Image(name), cluster.RegistryAddress+"/"+name+":"+release)
+		s.onManager(t, "docker", "tag", engine.Image(name), cluster.RegistryAddress+"/"+name+":"+release)
 		docker := exec.CommandContext(t.Context(), "docker", "push", "--quiet", cluster.RegistryAddress+"/"+name+":"+release)
-		docker.Env = append(swarm.Env(), "DOCKER_HOST="+managerHost)
+		docker.Env = append(s.Env(), "DOCKER_HOST="+s.host)
 		must(t, output(docker))
 	}
-}
-
-// loadBase brings the images that all releases share to the manager, once.
-func loadBase(ctx context.Context) error {
-	for _, name := range []string{"db", "proxy"} {
-		if _, err := swarm.Manager.Run(ctx, "docker", "image", "inspect", engine.Image(name)); err == nil {
-			continue
-		}
-		if err := swarm.Manager.Load(ctx, engine.Image(name)); err != nil {
-			return fmt.Errorf("%w (are they built? make images)", err)
-		}
-	}
-	return nil
 }
 
 // The staff of the test.
@@ -115,9 +110,9 @@ func random(bytes int) string {
 	return hex.EncodeToString(raw)
 }
 
-func onManager(t *testing.T, command ...string) string {
+func (s *cafe) onManager(t *testing.T, command ...string) string {
 	t.Helper()
-	out, err := swarm.Manager.Run(t.Context(), command...)
+	out, err := s.Manager.Run(t.Context(), command...)
 	must(t, err)
 	return strings.TrimSpace(out)
 }

@@ -38,9 +38,9 @@ func (r result) all() string { return r.stdout + r.stderr }
 
 // rollout calls the program as a pipeline would. Machines are probed at the addresses where this host
 // reaches them.
-func rollout(t *testing.T, c call, args ...string) result {
+func (s *cafe) rollout(t *testing.T, c call, args ...string) result {
 	t.Helper()
-	cmd := command(t.Context(), c, args...)
+	cmd := s.command(t.Context(), c, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begin := time.Now()
@@ -55,9 +55,9 @@ func rollout(t *testing.T, c call, args ...string) result {
 	return r
 }
 
-func command(ctx context.Context, c call, args ...string) *exec.Cmd {
+func (s *cafe) command(ctx context.Context, c call, args ...string) *exec.Cmd {
 	if c.host == "" {
-		c.host = managerHost
+		c.host = s.host
 	}
 	if c.file == "" {
 		c.file = "docker-stack.yml"
@@ -66,7 +66,7 @@ func command(ctx context.Context, c call, args ...string) *exec.Cmd {
 	if args[0] == "deploy" || args[0] == "rollback" {
 		args = append(args, "--settle", "3s")
 		if c.probed == nil {
-			c.probed = swarm.Machines()
+			c.probed = s.Machines()
 		}
 		for _, m := range c.probed {
 			args = append(args, "--probe", "http://"+m.Port(80))
@@ -74,16 +74,16 @@ func command(ctx context.Context, c call, args ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = engine.Root()
-	cmd.Env = append(swarm.Env(), "REGISTRY="+cluster.RegistryAddress, "RELEASE="+c.release, "APP_REPLICAS=2")
+	cmd.Env = append(s.Env(), "REGISTRY="+cluster.RegistryAddress, "RELEASE="+c.release, "APP_REPLICAS=2")
 	cmd.Env = append(cmd.Env, c.env...)
 	cmd.Stdin = strings.NewReader(c.stdin)
 	return cmd
 }
 
 // deploy brings a release in; a test that begins with it does not test it.
-func deploy(t *testing.T, release string, args ...string) result {
+func (s *cafe) deploy(t *testing.T, release string, args ...string) result {
 	t.Helper()
-	r := rollout(t, call{release: release}, append([]string{"deploy"}, args...)...)
+	r := s.rollout(t, call{release: release}, append([]string{"deploy"}, args...)...)
 	r.wants(t, 0)
 	return r
 }
@@ -102,16 +102,20 @@ func (r result) wants(t *testing.T, code int, texts ...string) {
 }
 
 // variant writes a stack file that differs from the café's, beside it so that its paths hold.
-func variant(t *testing.T, edit func(string) string) string {
+func variant(t *testing.T, edits ...func(string) string) string {
 	t.Helper()
 	original, err := os.ReadFile(filepath.Join(engine.Root(), "docker-stack.yml"))
 	must(t, err)
-	edited := edit(string(original))
-	if edited == string(original) {
-		t.Fatal("the edit changes nothing: docker-stack.yml has changed")
+	stack := string(original)
+	for n, edit := range edits {
+		edited := edit(stack)
+		if edited == stack {
+			t.Fatalf("edit %d changes nothing: docker-stack.yml has changed", n)
+		}
+		stack = edited
 	}
-	edited = strings.ReplaceAll(edited, "file: infra/", "file: "+engine.Root()+"/infra/")
+	stack = strings.ReplaceAll(stack, "file: infra/", "file: "+engine.Root()+"/infra/")
 	path := filepath.Join(t.TempDir(), "docker-stack.yml")
-	must(t, os.WriteFile(path, []byte(edited), 0o600))
+	must(t, os.WriteFile(path, []byte(stack), 0o600))
 	return path
 }

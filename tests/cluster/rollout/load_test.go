@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,10 +28,20 @@ func reserve(v *visitor.Visitor, customer, game string) error {
 // load is requests that go on while a test changes something.
 type load struct{ *visitor.Load }
 
-// startLoad begins the load on all machines; it ends with the test at the latest.
-func startLoad(t *testing.T) load {
+// loading is held by the test that has the load: on one machine, two of them would be none of that rate.
+var loading sync.Mutex
+
+// startLoad begins the load on all machines, when no other test has one; it ends with the test at the latest.
+func (s *cafe) startLoad(t *testing.T) load {
 	t.Helper()
-	machines := swarm.Machines()
+	loading.Lock()
+	t.Cleanup(loading.Unlock)
+	for _, m := range s.Machines() { // what runs beside this test is not to count
+		release, err := m.Prefer(t.Context())
+		must(t, err)
+		t.Cleanup(func() { must(t, release()) })
+	}
+	machines := s.Machines()
 	var visitors []*visitor.Visitor
 	for _, m := range machines {
 		v, err := visitor.SignIn("http://"+m.Port(80), staffName, staffPassword)
@@ -87,10 +98,10 @@ func (l load) closed() map[string][2]time.Time {
 }
 
 // releases asks every machine often enough to meet every replica, and returns the releases that answer.
-func releases(t *testing.T) string {
+func (s *cafe) releases(t *testing.T) string {
 	t.Helper()
 	seen := map[string]bool{}
-	for _, m := range swarm.Machines() {
+	for _, m := range s.Machines() {
 		for range 12 {
 			seen[releaseAt(t, m.Port(80))] = true
 		}
@@ -110,9 +121,9 @@ func releaseAt(t *testing.T, address string) string {
 	return response.Header.Get("X-Release")
 }
 
-func answers(t *testing.T, release string) {
+func (s *cafe) answers(t *testing.T, release string) {
 	t.Helper()
-	if got := releases(t); got != release {
+	if got := s.releases(t); got != release {
 		t.Errorf("X-Release %q answers, want only %q", got, release)
 	}
 }

@@ -1,34 +1,38 @@
-// Package rollout_test is what rollout must do, each as a test on a real swarm of three machines,
-// with the real café under load: 200 requests a second, half of them reservations, over port 80 of
-// every machine.
+// Package rollout_test is what rollout must do, each as a test on a real swarm of three machines that it has
+// for itself, with the real café under load: 200 requests a second, half of them reservations, over port 80
+// of every machine. Tests run in any order, and two at a time; one of them has the load.
 package rollout_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"boardcafe/tests/cluster"
 	"boardcafe/tests/engine"
+	"boardcafe/tests/lend"
 )
 
-// The swarm and the program that all tests share.
+// cafe is a swarm with the café on it, as soon as a test has asked for a good release of it.
+type cafe struct {
+	*cluster.Swarm
+	host      string // the manager's engine, on a local socket
+	published map[string]bool
+}
+
 var (
-	swarm       *cluster.Swarm
-	managerHost string // the manager's engine, on a local socket
-	program     string // rollout
+	cafes   = lend.NewPool("rollout", 2, open)
+	program string // rollout
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
 	dir, err := os.MkdirTemp("", "rollout")
 	if err != nil {
 		log.Print(err)
@@ -36,69 +40,43 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "rollout")
-	compile := exec.CommandContext(ctx, "go", "build", "-o", program, "./infra/cmd/rollout")
+	compile := exec.Command("go", "build", "-o", program, "./infra/cmd/rollout")
 	compile.Dir = engine.Root()
 	if err := output(compile); err != nil {
 		log.Print(err)
 		return 1
 	}
-	swarm, err = cluster.Start(ctx, cluster.Options{Name: "rollout", Log: log.Printf})
+	return cafes.Run(m)
+}
+
+// aCafe lends a test a swarm. The newest release on it is good, if there is any, and has to be in the end.
+func aCafe(t *testing.T) *cafe {
+	t.Helper()
+	return cafes.Take(t)
+}
+
+// open starts a swarm, with the images on the manager that all releases share.
+func open(ctx context.Context, name string) (_ *cafe, err error) {
+	swarm, err := cluster.Start(ctx, cluster.Options{Name: name, Log: log.Printf})
 	if err != nil {
-		log.Print(err)
-		return 1
+		return nil, err
 	}
 	defer func() {
-		if err := swarm.Close(context.Background()); err != nil {
-			log.Print(err)
+		if err != nil {
+			err = errors.Join(err, swarm.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err := prepare(ctx); err != nil {
-		log.Print(err)
-		return 1
+	s := &cafe{Swarm: swarm, published: map[string]bool{}}
+	if s.host, err = s.Manager.DockerHost(); err != nil {
+		return nil, err
 	}
-	code := m.Run()
-	if code != 0 {
-		swarm.Collect(context.Background(), filepath.Join(engine.Root(), "build", "logs", "rollout"))
+	for _, image := range []string{engine.Image("db"), engine.Image("proxy")} {
+		if err := s.Manager.Load(ctx, image); err != nil {
+			return nil, fmt.Errorf("load the café's images: %w (are they built? make images)", err)
+		}
 	}
-	return code
+	return s, nil
 }
 
-func prepare(ctx context.Context) (err error) {
-	if managerHost, err = swarm.Manager.DockerHost(); err != nil {
-		return err
-	}
-	if err := loadBase(ctx); err != nil {
-		return fmt.Errorf("load the café's images: %w", err)
-	}
-	return nil
-}
-
-// The cases of issue 4, in its order. Each begins with a café whose newest release is good and ends
-// with one.
-func TestRollout(t *testing.T) {
-	t.Run("first deploy of the café on an empty swarm", firstDeploy)
-	t.Run("the same again", sameAgain)
-	t.Run("a new app image", newImage)
-	t.Run("an image that never becomes healthy", neverHealthy)
-	t.Run("an image that crashes after 3 s", crashes)
-	t.Run("an image that is healthy but answers the probe with 500", failsProbe)
-	t.Run("an image or tag that does not exist", noImage)
-	t.Run("wrong registry password", wrongPassword)
-	t.Run("registry down", registryDown)
-	t.Run("a changed nginx setting", changedConfig)
-	t.Run("a changed secret, and back", changedSecret)
-	t.Run("a migration that fails", failedMigration)
-	t.Run("a migration, then a release that fails", migrationThenFailure)
-	t.Run("two deploys at once", twoAtOnce)
-	t.Run("SIGINT during the update", interrupt)
-	t.Run("SIGKILL at ten random moments, each followed by deploy again", tenKills)
-	t.Run("a constraint that no machine meets", noMachineFits)
-	t.Run("a one-shot service that ends with 0; one that ends with 1", oneShot)
-	t.Run("a worker's machine stopped during the update", stoppedMachine)
-	t.Run("a service removed from the file", removedService)
-	t.Run("rollback two releases back, across a changed config", rollbackTwo)
-	t.Run("someone else scales a service meanwhile", scaledMeanwhile)
-	t.Run("manager reached over ssh", overSSH)
-	t.Run("the broken release with docker stack deploy", stackDeploy)
-	t.Run("the stack removed with docker stack rm", stackRemoved)
-}
+// Intact says whether all machines are in the swarm. [cafe.good] sees to the café.
+func (s *cafe) Intact(ctx context.Context) error { return s.Ready(ctx) }

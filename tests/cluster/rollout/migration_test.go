@@ -5,31 +5,33 @@ import (
 	"testing"
 )
 
-func failedMigration(t *testing.T) {
-	old := good(t)
-	publishBroken(t, "migration", "migration")
-	before := fingerprint(t)
-	l := startLoad(t)
-	r := rollout(t, call{release: "migration"}, "deploy")
+func TestAMigrationThatFails(t *testing.T) {
+	s := aCafe(t)
+	old := s.good(t)
+	s.publishBroken(t, "migration", "migration")
+	before := s.fingerprint(t)
+	l := s.startLoad(t)
+	r := s.rollout(t, call{release: "migration"}, "deploy")
 	r.wants(t, 3, "job migrate", "exit code 1", "migration 9999: column tables_turned is in the way")
 	l.dropsNothing(t)
 	t.Logf("%s\n%s", r.took, r.all())
-	if after := fingerprint(t); after != before {
+	if after := s.fingerprint(t); after != before {
 		t.Errorf("services and tasks:\n%s\nwere:\n%s", after, before)
 	}
-	answers(t, old)
+	s.answers(t, old)
 }
 
-func migrationThenFailure(t *testing.T) {
-	old := good(t)
-	publishBroken(t, "after-migration", "after-migration")
-	l := startLoad(t)
-	r := rollout(t, call{release: "after-migration"}, "deploy")
+func TestAMigrationThenAReleaseThatFails(t *testing.T) {
+	s := aCafe(t)
+	old := s.good(t)
+	s.publishBroken(t, "after-migration", "after-migration")
+	l := s.startLoad(t)
+	r := s.rollout(t, call{release: "after-migration"}, "deploy")
 	t.Logf("%s\n%s", r.took, r.all())
 	r.wants(t, 3, "exit code 7", "What a job did, a migration for example, stays done")
-	answers(t, old)
+	s.answers(t, old)
 	l.dropsNothing(t)
-	columns, err := swarm.Workers[0].Run(t.Context(), "sh", "-c",
+	columns, err := s.Workers[0].Run(t.Context(), "sh", "-c",
 		`docker exec $(docker ps -q --filter name=cafe_db) mysql cafe -Ne "SHOW COLUMNS FROM customers LIKE 'birthday'"`)
 	must(t, err)
 	if !strings.Contains(columns, "birthday") {

@@ -31,58 +31,62 @@ func shot(name, command string) string {
 `, name, command)
 }
 
-func noMachineFits(t *testing.T) {
-	old := good(t)
-	release := other(t, old)
+func TestAConstraintThatNoMachineMeets(t *testing.T) {
+	s := aCafe(t)
+	old := s.good(t)
+	release := s.other(t, old)
 	file := variant(t, func(stack string) string {
 		return strings.Replace(stack, "      replicas: ${APP_REPLICAS:-2}", "      replicas: ${APP_REPLICAS:-2}\n      placement: {constraints: [node.labels.moon == true]}", 1)
 	})
-	l := startLoad(t)
-	r := rollout(t, call{release: release, file: file}, "deploy", "--timeout", "20s")
+	l := s.startLoad(t)
+	r := s.rollout(t, call{release: release, file: file}, "deploy", "--timeout", "20s")
 	r.wants(t, 3, "timed out", "no suitable node", "serves again")
 	t.Logf("%s\n%s", r.took, r.stderr)
-	answers(t, old)
+	s.answers(t, old)
 	l.dropsNothing(t)
 }
 
-func oneShot(t *testing.T) {
-	release := good(t)
-	r := rollout(t, call{release: release, file: withService(t, shot("greet", "version"))}, "deploy")
+func TestOneShotServicesThatEndWith0AndWith1(t *testing.T) {
+	s := aCafe(t)
+	release := s.good(t)
+	r := s.rollout(t, call{release: release, file: withService(t, shot("greet", "version"))}, "deploy")
 	r.wants(t, 0, "greet: 1/1 complete")
-	r = rollout(t, call{release: release, file: withService(t, shot("fret", "no-such-command"))}, "deploy")
+	r = s.rollout(t, call{release: release, file: withService(t, shot("fret", "no-such-command"))}, "deploy")
 	r.wants(t, 3, "service fret", "exit code 1", "there is no command")
 	t.Log(r.stderr)
-	answers(t, release)
-	rollout(t, call{release: release}, "deploy", "--prune", "--yes").wants(t, 0, "remove service greet")
+	s.answers(t, release)
+	s.rollout(t, call{release: release}, "deploy", "--prune", "--yes").wants(t, 0, "remove service greet")
 }
 
-func removedService(t *testing.T) {
-	release := good(t)
-	rollout(t, call{release: release, file: withService(t, shot("extra", "version"))}, "deploy").wants(t, 0)
-	rollout(t, call{release: release}, "deploy").wants(t, 0, "extra", "kept; remove it with --prune")
-	inspect(t, "extra", "{{.ID}}")
-	rollout(t, call{release: release}, "deploy", "--prune").wants(t, 1, "--yes", "nothing was changed")
-	inspect(t, "extra", "{{.ID}}")
-	rollout(t, call{release: release}, "deploy", "--prune", "--yes").wants(t, 0)
-	if left := onManager(t, "docker", "service", "ls", "-q", "--filter", "name=cafe_extra"); left != "" {
+func TestAServiceRemovedFromTheFile(t *testing.T) {
+	s := aCafe(t)
+	release := s.good(t)
+	s.rollout(t, call{release: release, file: withService(t, shot("extra", "version"))}, "deploy").wants(t, 0)
+	s.rollout(t, call{release: release}, "deploy").wants(t, 0, "extra", "kept; remove it with --prune")
+	s.inspect(t, "extra", "{{.ID}}")
+	s.rollout(t, call{release: release}, "deploy", "--prune").wants(t, 1, "--yes", "nothing was changed")
+	s.inspect(t, "extra", "{{.ID}}")
+	s.rollout(t, call{release: release}, "deploy", "--prune", "--yes").wants(t, 0)
+	if left := s.onManager(t, "docker", "service", "ls", "-q", "--filter", "name=cafe_extra"); left != "" {
 		t.Error("the service is still there")
 	}
 }
 
-func stoppedMachine(t *testing.T) {
-	old := good(t)
-	release := other(t, old)
+func TestAWorkersMachineStopsDuringTheUpdate(t *testing.T) {
+	s := aCafe(t)
+	old := s.good(t)
+	release := s.other(t, old)
 	// The database is on the other worker: without it nothing serves, and no rollout can help.
-	lost, remaining := swarm.Workers[1], swarm.Machines()[:2]
+	lost, remaining := s.Workers[1], s.Machines()[:2]
 	defer func() {
 		must(t, lost.PowerOn(t.Context()))
-		must(t, swarm.Ready(t.Context()))
-		deploy(t, release)
-		answers(t, release)
+		must(t, s.Ready(t.Context()))
+		s.deploy(t, release)
+		s.answers(t, release)
 	}()
 	begin := time.Now()
-	r := start(t, call{release: release, probed: remaining}, "deploy", "--timeout", "3m")
-	awaitUpdating(t)
+	r := s.start(t, call{release: release, probed: remaining}, "deploy", "--timeout", "3m")
+	s.awaitUpdating(t)
 	must(t, lost.Kill(t.Context()))
 	ended := r.wait()
 	t.Logf("%s: exit code %d\n%s", time.Since(begin), ended.code, ended.stderr)

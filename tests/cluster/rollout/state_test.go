@@ -2,7 +2,6 @@ package rollout_test
 
 import (
 	"encoding/json"
-	"sync"
 	"testing"
 )
 
@@ -13,62 +12,61 @@ type entry struct {
 	Status string
 }
 
-func history(t *testing.T) []entry {
+func (s *cafe) history(t *testing.T) []entry {
 	t.Helper()
-	r := rollout(t, call{}, "history", "--json")
+	r := s.rollout(t, call{}, "history", "--json")
 	r.wants(t, 0)
 	var entries []entry
 	must(t, json.Unmarshal([]byte(r.stdout), &entries))
 	return entries
 }
 
-// good makes sure that the café is deployed and returns its release.
-func good(t *testing.T) string {
+// good makes sure that the café is deployed, as docker-stack.yml has it, and returns its release.
+func (s *cafe) good(t *testing.T) string {
 	t.Helper()
-	for _, entry := range history(t) {
-		if entry.Status == "deployed" && onManager(t, "docker", "service", "ls", "-q", "--filter", "name=cafe_app") != "" {
+	for _, entry := range s.history(t) {
+		if entry.Status == "deployed" && s.onManager(t, "docker", "service", "ls", "-q", "--filter", "name=cafe_app") != "" {
+			s.deploy(t, entry.Name, "--prune", "--yes") // the test before may have deployed another file
 			return entry.Name
 		}
 	}
-	firstDeploy(t)
+	s.firstDeploy(t)
 	return "v1"
 }
 
-// other is a second good release, published once.
-var publishV2 sync.Once
-
 // other returns the good release that is not the given one.
-func other(t *testing.T, release string) string {
+func (s *cafe) other(t *testing.T, release string) string {
 	t.Helper()
-	publishV2.Do(func() { publish(t, "v2") })
+	other := "v2"
 	if release == "v2" {
-		publishV1.Do(func() { publish(t, "v1") })
-		return "v1"
+		other = "v1"
 	}
-	return "v2"
+	s.publish(t, other)
+	return other
 }
 
 // fingerprint is the version of every service and the identifier of every task that runs.
-func fingerprint(t *testing.T) string {
+func (s *cafe) fingerprint(t *testing.T) string {
 	t.Helper()
-	return onManager(t, "sh", "-c", `docker service inspect --format '{{.Spec.Name}} {{.Version.Index}}' $(docker service ls -q)
+	return s.onManager(t, "sh", "-c", `
+		docker service inspect --format '{{.Spec.Name}} {{.Version.Index}}' $(docker service ls -q)
 		for service in $(docker service ls -q); do docker service ps -q --filter desired-state=running "$service"; done`)
 }
 
 // tasks are the tasks of a service that run.
-func tasks(t *testing.T, service string) string {
+func (s *cafe) tasks(t *testing.T, service string) string {
 	t.Helper()
-	return onManager(t, "docker", "service", "ps", "-q", "--filter", "desired-state=running", "cafe_"+service)
+	return s.onManager(t, "docker", "service", "ps", "-q", "--filter", "desired-state=running", "cafe_"+service)
 }
 
 // inspect is a field of a service, by a template.
-func inspect(t *testing.T, service, template string) string {
+func (s *cafe) inspect(t *testing.T, service, template string) string {
 	t.Helper()
-	return onManager(t, "docker", "service", "inspect", "--format", template, "cafe_"+service)
+	return s.onManager(t, "docker", "service", "inspect", "--format", template, "cafe_"+service)
 }
 
 // unlocked checks that nobody holds the lock.
-func unlocked(t *testing.T) {
+func (s *cafe) unlocked(t *testing.T) {
 	t.Helper()
-	rollout(t, call{}, "lock", "status").wants(t, 0, "not locked")
+	s.rollout(t, call{}, "lock", "status").wants(t, 0, "not locked")
 }
