@@ -128,6 +128,11 @@ need-docker:
 need-compose:
 	@infra/setup.sh docker compose
 
+# What tests need, side by side: the toolbox takes as long as all the rest.
+.PHONY: built
+built:
+	@$(MAKE) --no-print-directory --jobs 3 toolbox images
+
 .PHONY: clean
 clean: ## Remove the images and files that this project built
 	@docker image ls --quiet 'boardcafe/*' | sort --unique | xargs --no-run-if-empty docker image rm --force >/dev/null
@@ -136,18 +141,19 @@ clean: ## Remove the images and files that this project built
 # ---- Tests
 
 .PHONY: lab lab-down
-lab: images toolbox ## Three bare machines, provisioned by Ansible, with the café on them; prints their addresses
+lab: built ## Three bare machines, provisioned by Ansible, with the café on them; prints their addresses
 	@go run ./tests/cmd/lab up
 lab-down: need-go need-docker ## Remove them
 	@go run ./tests/cmd/lab down
 
-# One package at a time: each starts machines of its own. CLUSTER_REUSE=1 keeps them for the next run.
-CLUSTER_TESTS ?= ./tests/cluster/... ./tests/lab/...
+# Two packages at once: each starts machines of its own, which wait for most of the time (tests/README.md). The one
+# that takes longest is the first. CLUSTER_REUSE=1 keeps the machines for the next run.
+CLUSTER_TESTS ?= ./tests/lab/... ./tests/cluster/...
 .PHONY: test-cluster
-test-cluster: images toolbox ## The tests on three machines: provisioning, rollouts, faults
+test-cluster: built ## The tests on three machines: provisioning, rollouts, faults
 	@go run ./tests/cmd/sweep
 	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; \
-		$(call gotestsum,test-cluster,standard-verbose) -count=1 -p 1 -timeout 40m $(CLUSTER_TESTS)
+		$(call gotestsum,test-cluster,standard-verbose) -count=1 -p 2 -timeout 40m $(CLUSTER_TESTS)
 
 # ---- Checks
 
@@ -161,8 +167,10 @@ with_toolbox = $(1) | tar --create --files-from=- \
 in_toolbox = $(call with_toolbox,$(1),find . -type f -print0 | xargs -0 --no-run-if-empty $(2))
 files = git ls-files --cached --others --exclude-standard
 
+LINTERS ?= lint-go lint-shell lint-yaml lint-ansible lint-containers
 .PHONY: lint lint-go lint-shell lint-yaml lint-ansible lint-containers
-lint: lint-go lint-shell lint-yaml lint-ansible lint-containers ## Every linter
+lint: ## Every linter; Go's while the toolbox for the others is built
+	@$(MAKE) --no-print-directory --jobs 2 $(LINTERS)
 lint-go: need-go
 	@$(call check,gofmt,$(files) '*.go' | xargs gofmt -l)
 	@$(call check,go vet,go vet ./...)
@@ -188,7 +196,7 @@ MIN_COVERAGE ?= 85
 # $(call gotestsum,NAME,FORMAT)
 gotestsum = mkdir -p build/junit && go tool gotestsum --format $(2) --format-hide-empty-pkg --hide-summary skipped --junitfile build/junit/$(1).xml --
 .PHONY: test
-test: images toolbox ## Every test but the cluster's: unit, integration on a real MySQL, browser; prints the coverage
+test: built ## Every test but the cluster's: unit, integration on a real MySQL, browser; prints the coverage
 	@go run ./tests/cmd/sweep
 	@rm -rf $(COVER) && mkdir -p $(COVER)
 	@trap 'go run ./tests/cmd/sweep' EXIT; export PROCESS_COVER=$(COVER); \

@@ -34,6 +34,9 @@ if ((${#packages[@]})); then
   if [[ $(id -u) != 0 ]]; then
     echo "To install it, type: sudo make setup" >&2 && exit 1
   fi
+  # Two base images may be made at once, and apt-get does not wait for another.
+  exec {lock}>/run/lock/boardcafe-setup
+  flock "$lock"
   apt-get update -qq
   # What they are called differs: the client is a package of its own in some releases, and Compose is
   # the plugin in Ubuntu, the older program in Debian.
@@ -44,6 +47,7 @@ if ((${#packages[@]})); then
   done
   echo "Installing from the distribution: ${known[*]}"
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends iptables "${known[@]}" >/dev/null
+  exec {lock}>&- # not for the engine to hold, which may be started below
 fi
 
 if [[ " $* " == *" docker "* ]] && ! refusal=$(docker version 2>&1 >/dev/null); then
