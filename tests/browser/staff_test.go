@@ -12,139 +12,177 @@ import (
 func TestStaff(t *testing.T) {
 	t.Run("at the counter, with scripts", func(t *testing.T) {
 		t.Parallel()
-		evening(t, visit(t, desktop, true), " (scripts)")
+		newEvening(visit(t, desktop, true), " (scripts)").passes()
 	})
 	t.Run("on a phone, without scripts", func(t *testing.T) {
 		t.Parallel()
-		evening(t, visit(t, phone, false), " (plain)")
+		newEvening(visit(t, phone, false), " (plain)").passes()
 	})
 }
 
 // evening is what staff do, from sign-in to sign-out. Two of them work in one café at once, so each
 // marks names as mine.
-func evening(t *testing.T, v *visitor, mine string) {
-	game, renamed := "Brass <i>& Co</i> 🎲"+mine, "Brass & “Co”"+mine
-	ada, ben := "Ada O’Neil"+mine, "בן"+mine
+type evening struct {
+	*visitor
+	mine           string
+	game, ada, ben string // the names as they are by now
+}
 
-	// Sign-in is the way to every page, and leads back to where one was going.
-	v.open("/customers")
-	v.reads(v.text(), "Sign in")
-	v.fill("Name", "somebody"+mine) // not staff: the pause after a wrong password would be for all tests
-	v.fill("Password", "wrong")
-	v.clickFor(422, "Sign in")
-	v.reads(v.text(), "The name or the password is wrong")
-	v.signIn()
-	v.reads(v.text(), "Reservations", "Anna", "Azul")
+func newEvening(v *visitor, mine string) *evening {
+	return &evening{visitor: v, mine: mine,
+		game: "Brass <i>& Co</i> 🎲" + mine, ada: "Ada O’Neil" + mine, ben: "בן" + mine}
+}
 
-	// A game, at the second try.
-	v.click("Games")
-	v.click("Add a game")
-	v.fill("Copies", "0")
-	v.clickFor(422, "Add the game")
-	v.reads(v.text(), "There is a problem", "Enter the name of the game", "Enter how many copies there are, from 1 to 99")
-	v.fill("Name", game)
-	v.fill("Copies", "1")
-	v.fill("Players, from", "2")
-	v.fill("Players, to", "4")
-	v.fill("Minutes", "120")
-	v.click("Add the game")
-	v.reads(v.text(), "Added "+game+".", "1, 0 out, 1 free", "Nobody has reserved it.")
+func (e *evening) passes() {
+	e.signsIn()
+	e.addsAGame()
+	e.reserves()
+	e.finishesAndUndoes()
+	e.edits()
+	e.editsInTwoTabs()
+	e.finishesWhatIsFinished()
+	e.deletesAQueue()
+	e.finds()
+	e.click("Delete " + e.game)
+	e.click("Delete the game")
+	e.reads(e.text(), "Deleted "+e.game+".")
 
-	// Two customers: one copy, so the second waits.
+	e.click("Sign out")
+	e.reads(e.text(), "Sign in")
+	e.open("/games")
+	e.misses(e.text(), "Azul")
+}
+
+// Sign-in is the way to every page, and leads back to where one was going.
+func (e *evening) signsIn() {
+	e.open("/customers")
+	e.reads(e.text(), "Sign in")
+	e.fill("Name", "somebody"+e.mine) // not staff: the pause after a wrong password would be for all tests
+	e.fill("Password", "wrong")
+	e.clickFor(422, "Sign in")
+	e.reads(e.text(), "The name or the password is wrong")
+	e.signIn()
+	e.reads(e.text(), "Reservations", "Anna", "Azul")
+}
+
+// A game, at the second try.
+func (e *evening) addsAGame() {
+	e.click("Games")
+	e.click("Add a game")
+	e.fill("Copies", "0")
+	e.clickFor(422, "Add the game")
+	e.reads(e.text(), "There is a problem",
+		"Enter the name of the game", "Enter how many copies there are, from 1 to 99")
+	e.fill("Name", e.game)
+	e.fill("Copies", "1")
+	e.fill("Players, from", "2")
+	e.fill("Players, to", "4")
+	e.fill("Minutes", "120")
+	e.click("Add the game")
+	e.reads(e.text(), "Added "+e.game+".", "1, 0 out, 1 free", "Nobody has reserved it.")
+}
+
+// Two customers: one copy, so the second waits.
+func (e *evening) reserves() {
 	reserve := func(name, table string) {
-		t.Helper()
-		v.fill("Customer", name)
-		v.fill("Table", table)
-		v.click("Reserve")
+		e.t.Helper()
+		e.fill("Customer", name)
+		e.fill("Table", table)
+		e.click("Reserve")
 	}
-	v.click("Reserve it")
-	reserve(ada, "11")
-	v.reads(v.text(), "Reserved "+game+" for "+ada+" at table 11: there is a copy, play!")
-	v.click("Reserve " + game)
-	reserve(ben, "12")
-	v.reads(v.text(), "Reserved "+game+" for "+ben+" at table 12: next in line.")
-	v.reads(v.row(ada), "▶ Playing #1", game, "just now")
-	v.reads(v.row(ben), "★ Next #2", game, "just now")
-	v.reads(v.row(game), "all out", ben)
+	e.click("Reserve it")
+	reserve(e.ada, "11")
+	e.reads(e.text(), "Reserved "+e.game+" for "+e.ada+" at table 11: there is a copy, play!")
+	e.click("Reserve " + e.game)
+	reserve(e.ben, "12")
+	e.reads(e.text(), "Reserved "+e.game+" for "+e.ben+" at table 12: next in line.")
+	e.reads(e.row(e.ada), "▶ Playing #1", e.game, "just now")
+	e.reads(e.row(e.ben), "★ Next #2", e.game, "just now")
+	e.reads(e.row(e.game), "all out", e.ben)
+}
 
-	// The copy comes back: the next moves up at once. Undone, all is as before.
-	v.click("Finish " + ada + " at table 11")
-	v.reads(v.text(), ada+" at table 11 has finished with "+game)
-	v.reads(v.row(ben), "▶ Playing #1")
-	v.reads(v.row(game), "nobody waits")
-	v.click("Undo")
-	v.reads(v.text(), "in the same place")
-	v.reads(v.row(ada), "▶ Playing #1")
-	v.reads(v.row(ben), "★ Next #2")
+// The copy comes back: the next moves up at once. Undone, all is as before.
+func (e *evening) finishesAndUndoes() {
+	e.click("Finish " + e.ada + " at table 11")
+	e.reads(e.text(), e.ada+" at table 11 has finished with "+e.game)
+	e.reads(e.row(e.ben), "▶ Playing #1")
+	e.reads(e.row(e.game), "nobody waits")
+	e.click("Undo")
+	e.reads(e.text(), "in the same place")
+	e.reads(e.row(e.ada), "▶ Playing #1")
+	e.reads(e.row(e.ben), "★ Next #2")
+}
 
-	// Another name and table keep the place.
-	v.click("Edit " + ada)
-	ada = "Ada Lovelace" + mine
-	v.fill("Customer", ada)
-	v.fill("Table", "13")
-	v.click("Save")
-	v.reads(v.row(ada), "13", "▶ Playing #1")
-	v.reads(v.row(ben), "★ Next #2")
+// Another name and table keep the place.
+func (e *evening) edits() {
+	e.click("Edit " + e.ada)
+	e.ada = "Ada Lovelace" + e.mine
+	e.fill("Customer", e.ada)
+	e.fill("Table", "13")
+	e.click("Save")
+	e.reads(e.row(e.ada), "13", "▶ Playing #1")
+	e.reads(e.row(e.ben), "★ Next #2")
+}
 
-	// Two tabs edit one game: the one that comes second sees both versions and decides.
-	v.click(game)
-	v.click("Edit")
-	other := v.tab()
-	other.open(location(v))
+// Two tabs edit one game: the one that comes second sees both versions and decides.
+func (e *evening) editsInTwoTabs() {
+	renamed := "Brass & “Co”" + e.mine
+	e.click(e.game)
+	e.click("Edit")
+	other := e.tab()
+	other.open(location(e.visitor))
 	other.fill("Shelf note", "D1")
 	other.click("Save")
-	v.fill("Name", renamed)
-	v.fill("Shelf note", "D2")
-	v.clickFor(409, "Save")
-	v.reads(v.text(), "Somebody else was quicker", "Your version", "Saved now")
-	v.reads(v.row("Name differs"), renamed, game)
-	v.reads(v.row("Shelf note differs"), "D2", "D1")
-	v.click("Save my version")
-	v.reads(v.text(), "Saved "+renamed, "D2")
-	v.misses(v.text(), "D1")
-	game = renamed
+	e.fill("Name", renamed)
+	e.fill("Shelf note", "D2")
+	e.clickFor(409, "Save")
+	e.reads(e.text(), "Somebody else was quicker", "Your version", "Saved now")
+	e.reads(e.row("Name differs"), renamed, e.game)
+	e.reads(e.row("Shelf note differs"), "D2", "D1")
+	e.click("Save my version")
+	e.reads(e.text(), "Saved "+renamed, "D2")
+	e.misses(e.text(), "D1")
+	e.game = renamed
+}
 
-	// A page that is out of date changes nothing: that customer is finished already.
+// A page that is out of date changes nothing: that customer is finished already.
+func (e *evening) finishesWhatIsFinished() {
+	other := e.tab()
 	other.open("/customers")
-	v.open("/customers")
-	other.click("Finish " + ben + " at table 12")
-	v.clickFor(409, "Finish "+ben+" at table 12")
-	v.reads(v.text(), "Nothing was changed", "has finished with")
-	v.click("Back")
+	e.open("/customers")
+	other.click("Finish " + e.ben + " at table 12")
+	e.clickFor(409, "Finish "+e.ben+" at table 12")
+	e.reads(e.text(), "Nothing was changed", "has finished with")
+	e.click("Back")
 	other.click("Undo")
+}
 
-	// A game that somebody has stays; without its queue it goes.
-	v.click("Games")
-	v.click("Delete " + game)
-	v.reads(v.text(), "2 customers have or wait for this game, so it can’t be deleted.")
-	v.click("Show the queue")
-	v.reads(v.text(), "▶ Playing #1 "+ada+", table 13", "★ Next #2 "+ben+", table 12")
-	v.click("Finish " + ada + " at table 13")
-	v.reads(v.text(), "▶ Playing #1 "+ben+", table 12", "Finished in the last day")
-	v.click("Now")
-	v.click("Delete " + ben)
-	v.reads(v.text(), "loses place 1 in the queue for "+game)
-	v.click("Delete the reservation")
-	v.misses(v.text(), ben+" 12")
+// A game that somebody has stays; without its queue it goes.
+func (e *evening) deletesAQueue() {
+	e.click("Games")
+	e.click("Delete " + e.game)
+	e.reads(e.text(), "2 customers have or wait for this game, so it can’t be deleted.")
+	e.click("Show the queue")
+	e.reads(e.text(), "▶ Playing #1 "+e.ada+", table 13", "★ Next #2 "+e.ben+", table 12")
+	e.click("Finish " + e.ada + " at table 13")
+	e.reads(e.text(), "▶ Playing #1 "+e.ben+", table 12", "Finished in the last day")
+	e.click("Now")
+	e.click("Delete " + e.ben)
+	e.reads(e.text(), "loses place 1 in the queue for "+e.game)
+	e.click("Delete the reservation")
+	e.misses(e.text(), e.ben+" 12")
+}
 
-	// Found by a part of the name, sorted by its column.
-	v.fill("Search", strings.ToUpper(strings.TrimSpace(mine)))
-	v.click("Show")
-	v.reads(v.text(), game, "1 game")
-	v.misses(v.text(), "Catan")
-	v.click("Games")
-	v.click("Copies")
-	v.click("Copies▲")
-	v.reads(location(v), "gsort=-copies")
-
-	v.click("Delete " + game)
-	v.click("Delete the game")
-	v.reads(v.text(), "Deleted "+game+".")
-
-	v.click("Sign out")
-	v.reads(v.text(), "Sign in")
-	v.open("/games")
-	v.misses(v.text(), "Azul")
+// Found by a part of the name, sorted by its column.
+func (e *evening) finds() {
+	e.fill("Search", strings.ToUpper(strings.TrimSpace(e.mine)))
+	e.click("Show")
+	e.reads(e.text(), e.game, "1 game")
+	e.misses(e.text(), "Catan")
+	e.click("Games")
+	e.click("Copies")
+	e.click("Copies▲")
+	e.reads(location(e.visitor), "gsort=-copies")
 }
 
 func location(v *visitor) string {

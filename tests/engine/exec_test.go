@@ -17,25 +17,7 @@ import (
 
 func TestExec(t *testing.T) {
 	t.Parallel()
-	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { docker.Close() })
-	created, err := docker.ContainerCreate(t.Context(), &container.Config{
-		Image: engine.Image("db"), Labels: engine.Labels(), Entrypoint: []string{"sleep", "300"},
-	}, nil, nil, nil, "")
-	if err != nil {
-		t.Fatalf("`make images` builds %s: %v", engine.Image("db"), err)
-	}
-	t.Cleanup(func() {
-		if err := docker.ContainerRemove(context.Background(), created.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := docker.ContainerStart(t.Context(), created.ID, container.StartOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	docker, id := sleeper(t)
 	command := func(script string) container.ExecOptions {
 		return container.ExecOptions{Cmd: []string{"bash", "-c", script}}
 	}
@@ -43,7 +25,8 @@ func TestExec(t *testing.T) {
 	t.Run("OK", func(t *testing.T) {
 		t.Parallel()
 		var stdout, stderr bytes.Buffer
-		code, err := engine.Exec(t.Context(), docker, created.ID, command("cat; echo no >&2"), strings.NewReader("yes"), &stdout, &stderr)
+		stdin := strings.NewReader("yes")
+		code, err := engine.Exec(t.Context(), docker, id, command("cat; echo no >&2"), stdin, &stdout, &stderr)
 		if err != nil || code != 0 || stdout.String() != "yes" || stderr.String() != "no\n" {
 			t.Errorf("got %d %v %q %q", code, err, &stdout, &stderr)
 		}
@@ -51,7 +34,8 @@ func TestExec(t *testing.T) {
 	// Also of a command that closes its output long before it ends.
 	t.Run("ErrCode", func(t *testing.T) {
 		t.Parallel()
-		code, err := engine.Exec(t.Context(), docker, created.ID, command("exec >&- 2>&-; sleep 1; exit 3"), nil, io.Discard, io.Discard)
+		closes := command("exec >&- 2>&-; sleep 1; exit 3")
+		code, err := engine.Exec(t.Context(), docker, id, closes, nil, io.Discard, io.Discard)
 		if err != nil || code != 3 {
 			t.Errorf("got %d %v, want 3", code, err)
 		}
@@ -66,19 +50,47 @@ func TestExec(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		code, err := engine.Exec(ctx, docker, created.ID, command("sleep 60"), nil, io.Discard, io.Discard)
+		code, err := engine.Exec(ctx, docker, id, command("sleep 60"), nil, io.Discard, io.Discard)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %d %v", code, err)
 		}
 	})
-	t.Run("Output", func(t *testing.T) {
-		t.Parallel()
-		if out, err := engine.Output(t.Context(), created.ID, "echo", "yes"); err != nil || out != "yes\n" {
-			t.Errorf("got %q %v", out, err)
-		}
-		_, err := engine.Output(t.Context(), created.ID, "bash", "-c", "echo why >&2; exit 4")
-		if err == nil || !strings.Contains(err.Error(), "exit 4: why") {
-			t.Errorf("got %v", err)
+}
+
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	_, id := sleeper(t)
+	if out, err := engine.Output(t.Context(), id, "echo", "yes"); err != nil || out != "yes\n" {
+		t.Errorf("got %q %v", out, err)
+	}
+	_, err := engine.Output(t.Context(), id, "bash", "-c", "echo why >&2; exit 4")
+	if err == nil || !strings.Contains(err.Error(), "exit 4: why") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// sleeper is a container that does nothing, and the engine that it runs on.
+func sleeper(t *testing.T) (docker *client.Client, id string) {
+	t.Helper()
+	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { docker.Close() })
+	created, err := docker.ContainerCreate(t.Context(), &container.Config{
+		Image: engine.Image("db"), Labels: engine.Labels(), Entrypoint: []string{"sleep", "300"},
+	}, nil, nil, nil, "")
+	if err != nil {
+		t.Fatalf("`make images` builds %s: %v", engine.Image("db"), err)
+	}
+	t.Cleanup(func() {
+		removal := container.RemoveOptions{Force: true, RemoveVolumes: true}
+		if err := docker.ContainerRemove(context.Background(), created.ID, removal); err != nil {
+			t.Error(err)
 		}
 	})
+	if err := docker.ContainerStart(t.Context(), created.ID, container.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return docker, created.ID
 }

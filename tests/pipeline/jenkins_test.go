@@ -101,7 +101,13 @@ func faults(t *testing.T, casc, jenkinsfile, job string) (all []string) {
 	if hooks, _ := at(config, "unclassified.gitHubPluginConfig.hookSecretConfigs").([]any); len(hooks) == 0 {
 		fault("hookSecretConfigs is empty: any delivery would be believed")
 	}
+	agentFaults(config, jenkinsfile, fault)
+	credentialFaults(config, casc, jenkinsfile, job, fault)
+	return all
+}
 
+// agentFaults finds what is wrong with the agent.
+func agentFaults(config any, jenkinsfile string, fault func(format string, args ...any)) {
 	nodes, _ := at(config, "jenkins.nodes").([]any)
 	if len(nodes) != 1 {
 		fault("%d agents, want 1", len(nodes))
@@ -115,7 +121,10 @@ func faults(t *testing.T, casc, jenkinsfile, job string) (all []string) {
 			fault("sshHostKeyVerificationStrategy: the agent's key is not looked at")
 		}
 	}
+}
 
+// credentialFaults compares the credentials that are defined with those that are used.
+func credentialFaults(config any, casc, jenkinsfile, job string, fault func(format string, args ...any)) {
 	scopes := map[string]string{}
 	walk(at(config, "credentials"), "", func(path string, value any) {
 		if strings.HasSuffix(path, ".id") {
@@ -139,7 +148,6 @@ func faults(t *testing.T, casc, jenkinsfile, job string) (all []string) {
 			fault("credential %s is not used", id)
 		}
 	}
-	return all
 }
 
 // walk visits every scalar with its path; what is in a list has its number there.

@@ -128,27 +128,32 @@ func TestTheStagesOfABuild(t *testing.T) {
 			if !strings.Contains(report.Description, test.description) || (test.description == "") != (report.Description == "") {
 				t.Errorf("the build's page says %q, want %q in it", report.Description, test.description)
 			}
-
-			// However it ends: the results and logs are kept, the login and the workspace removed.
-			always := []string{"archiveArtifacts build/stages/*", "deleteDir "}
-			if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "test" }) {
-				always = append(always, "junit build/junit/test.xml", "archiveArtifacts build/coverage.txt")
-			}
-			if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "test-cluster" }) {
-				always = append(always, "junit build/junit/test-cluster.xml")
-			}
-			if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "push" }) {
-				always = append(always, `sh docker logout "${REGISTRY%%/*}"`)
-			}
-			for _, want := range always {
-				if !slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Post != "" && saying(s) == want }) {
-					t.Errorf("no post has %q", want)
-				}
-			}
-			if last := report.Steps[len(report.Steps)-1]; saying(last) != "deleteDir " || last.Post != "cleanup" {
-				t.Errorf("the last step is %q in %s, want deleteDir in cleanup", saying(last), last.Post)
-			}
+			wantCleanEnd(t, report)
 		})
+	}
+}
+
+// wantCleanEnd checks what happens however a build ends: the results and logs are kept, the login and the
+// workspace removed.
+func wantCleanEnd(t *testing.T, report pipeline.Report) {
+	t.Helper()
+	always := []string{"archiveArtifacts build/stages/*", "deleteDir "}
+	if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "test" }) {
+		always = append(always, "junit build/junit/test.xml", "archiveArtifacts build/coverage.txt")
+	}
+	if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "test-cluster" }) {
+		always = append(always, "junit build/junit/test-cluster.xml")
+	}
+	if slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Stage == "push" }) {
+		always = append(always, `sh docker logout "${REGISTRY%%/*}"`)
+	}
+	for _, want := range always {
+		if !slices.ContainsFunc(report.Steps, func(s pipeline.Step) bool { return s.Post != "" && saying(s) == want }) {
+			t.Errorf("no post has %q", want)
+		}
+	}
+	if last := report.Steps[len(report.Steps)-1]; saying(last) != "deleteDir " || last.Post != "cleanup" {
+		t.Errorf("the last step is %q in %s, want deleteDir in cleanup", saying(last), last.Post)
 	}
 }
 
