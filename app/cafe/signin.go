@@ -2,6 +2,13 @@ package cafe
 
 import "time"
 
+// SessionLife is how long somebody stays signed in: a long shift.
+const SessionLife = 12 * time.Hour
+
+// KeepEnded is how long it is remembered that a session was ended. Once its cookie is too old nobody has to
+// know; twice the life, as clocks differ and the next release may let sessions live longer.
+const KeepEnded = 2 * SessionLife
+
 // SignInPause is how long a name is refused from an address after its fifth wrong password, and
 // how long wrong tries are remembered.
 const SignInPause = 15 * time.Minute

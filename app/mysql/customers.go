@@ -152,14 +152,7 @@ func (db *DB) FinishCustomer(ctx context.Context, id uint64, version uint32) err
 	if err != nil {
 		return err
 	}
-	// Best effort, in a transaction of its own: a failure here must not undo what staff did.
-	if err := db.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM customers WHERE finished_at < UTC_TIMESTAMP(6) - INTERVAL ? SECOND LIMIT 100",
-			int(cafe.KeepFinished/time.Second))
-		return err
-	}); err != nil {
-		db.log.WarnContext(ctx, "old reservations not deleted", "error", err)
-	}
+	db.trim(ctx, "customers", "finished_at", cafe.KeepFinished)
 	return nil
 }
 

@@ -140,6 +140,19 @@ func (db *DB) once(ctx context.Context, do func(context.Context, *sql.Tx) error)
 	return tx.Commit()
 }
 
+// trim deletes up to a hundred rows whose time is longer ago than they are kept. It is best effort, in a
+// transaction of its own: a failure here must not undo what staff did.
+func (db *DB) trim(ctx context.Context, table, at string, keep time.Duration) {
+	err := db.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE "+at+" < UTC_TIMESTAMP(6) - INTERVAL ? SECOND LIMIT 100",
+			int(keep/time.Second))
+		return err
+	})
+	if err != nil {
+		db.log.WarnContext(ctx, "old rows not deleted", "table", table, "error", err)
+	}
+}
+
 // one runs a query for one row and scans it; a row that is not there is [sql.ErrNoRows].
 func one(ctx context.Context, q queryer, dest []any, query string, args ...any) error {
 	return q.QueryRowContext(ctx, query, args...).Scan(dest...)

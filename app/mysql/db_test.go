@@ -25,8 +25,8 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("got %v before, want ErrSchema", err)
 		}
 		applied, err := db.Migrate(t.Context())
-		if err != nil || len(applied) != 3 {
-			t.Fatalf("got %v, %v, want three migrations", applied, err)
+		if err != nil || len(applied) != 4 {
+			t.Fatalf("got %v, %v, want four migrations", applied, err)
 		}
 		if err := db.CheckSchema(t.Context()); err != nil {
 			t.Errorf("after: %v", err)
@@ -37,7 +37,7 @@ func TestMigrate(t *testing.T) {
 	})
 	t.Run("ErrTooOld", func(t *testing.T) {
 		c := server.Config(t)
-		if _, err := server.Raw(t, c).Exec("DELETE FROM goose_db_version WHERE version_id = 3"); err != nil {
+		if _, err := server.Raw(t, c).Exec("DELETE FROM goose_db_version WHERE version_id = 4"); err != nil {
 			t.Fatal(err)
 		}
 		if err := mustOpen(t, c).CheckSchema(t.Context()); !errors.Is(err, mysql.ErrSchema) {
@@ -231,4 +231,57 @@ func TestSignInFailures(t *testing.T) {
 	if err := raw.QueryRow("SELECT COUNT(*) FROM sign_in_failures").Scan(&left); err != nil || left != 0 {
 		t.Errorf("got %d rows, %v, want none", left, err)
 	}
+}
+
+func TestEndedSessions(t *testing.T) {
+	t.Parallel()
+	c := server.Config(t)
+	db, raw := mustOpen(t, c), server.Raw(t, c)
+	wantEnded := func(id string, want bool) {
+		t.Helper()
+		if got, err := mustOpen(t, c).SessionEnded(t.Context(), id); err != nil || got != want {
+			t.Errorf("session %s ended: got %v, %v, want %v", id, got, err, want)
+		}
+	}
+	end := func(id string) {
+		t.Helper()
+		if err := db.EndSession(t.Context(), id); err != nil {
+			t.Errorf("end session %s: %v", id, err)
+		}
+	}
+	later := func(d time.Duration) {
+		t.Helper()
+		_, err := raw.Exec("UPDATE ended_sessions SET ended_at = ended_at - INTERVAL ? MICROSECOND", d.Microseconds())
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantEnded("first", false)
+	end("first")
+	end("first")
+	wantEnded("first", true)
+	wantEnded("second", false)
+
+	// Forgotten when no cookie can be as old, not before.
+	later(cafe.KeepEnded - time.Minute)
+	end("second")
+	wantEnded("first", true)
+	later(time.Minute)
+	end("third")
+	wantEnded("first", false)
+	wantEnded("second", true)
+	wantEnded("third", true)
+	if cafe.KeepEnded <= cafe.SessionLife {
+		t.Errorf("an end is forgotten after %v, a cookie is good for %v", cafe.KeepEnded, cafe.SessionLife)
+	}
+
+	var clear int
+	err := raw.QueryRow("SELECT COUNT(*) FROM ended_sessions WHERE INSTR(session, 'second')").Scan(&clear)
+	if err != nil || clear != 0 {
+		t.Errorf("got %d ids as they are, %v, want hashes alone", clear, err)
+	}
+	away := mustOpen(t, mysql.Config{Host: "127.0.0.1", Port: 1, Name: "cafe", User: "cafe", Password: "x"})
+	wantCode(t, away.EndSession(t.Context(), "first"), cafe.Unavailable)
+	_, err = away.SessionEnded(t.Context(), "first")
+	wantCode(t, err, cafe.Unavailable)
 }

@@ -42,15 +42,16 @@ func (db *DB) BeginSignIn(ctx context.Context, name, address string) error {
 	})
 }
 
-// EndSignIn forgets the wrong passwords of a name at an address, and of all pairs whose pause is
-// long over.
+// EndSignIn forgets the wrong passwords of a name at an address, and by the way those of pairs whose pause
+// is long over.
 func (db *DB) EndSignIn(ctx context.Context, name, address string) error {
-	return db.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM sign_in_failures WHERE pair = ?", pair(name, address)); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, "DELETE FROM sign_in_failures WHERE last_failed_at < UTC_TIMESTAMP(6) - INTERVAL ? SECOND LIMIT 100",
-			int(cafe.SignInPause/time.Second))
+	err := db.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM sign_in_failures WHERE pair = ?", pair(name, address))
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	db.trim(ctx, "sign_in_failures", "last_failed_at", cafe.SignInPause)
+	return nil
 }

@@ -44,6 +44,8 @@ type Store interface {
 
 	BeginSignIn(ctx context.Context, name, address string) error
 	EndSignIn(ctx context.Context, name, address string) error
+	EndSession(ctx context.Context, id string) error
+	SessionEnded(ctx context.Context, id string) (bool, error)
 
 	Ping(context.Context) error
 	CheckSchema(context.Context) error

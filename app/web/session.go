@@ -12,20 +12,20 @@ import (
 
 	"github.com/gorilla/securecookie"
 	"github.com/labstack/echo/v4"
-)
 
-// sessionLife is a long shift.
-const sessionLife = 12 * time.Hour
+	"boardcafe/app/cafe"
+)
 
 // session is what the signed cookie holds. A visitor has one too, before signing in, because the
 // sign-in form is protected like any other.
 type session struct {
-	ID    string // random; new at each sign-in
+	ID    string // random; new at each sign-in, over at sign-out
 	Staff string // empty for a visitor
 	Proof string // fits the password that the account had, see [Staff.proof]
 }
 
-// sessions reads and writes the cookies. They need no storage: every replica has the same key.
+// sessions reads and writes the cookies. Every replica has the same key: stored is only which sessions were
+// ended before their time.
 type sessions struct {
 	codec  *securecookie.SecureCookie
 	key    []byte
@@ -35,7 +35,7 @@ type sessions struct {
 
 func newSessions(key []byte, https bool) *sessions {
 	codec := securecookie.New(key, nil)
-	codec.MaxAge(int(sessionLife / time.Second))
+	codec.MaxAge(int(cafe.SessionLife / time.Second))
 	codec.SetSerializer(securecookie.JSONEncoder{})
 	s := &sessions{codec: codec, key: key, secure: https}
 	if https {
@@ -74,18 +74,38 @@ func (s *sessions) token(id string) string {
 
 const sessionCookie = "cafe_session"
 
-// session reads the session of a request. A visitor gets one with the sign-in page.
+// session reads the session of a request. A visitor gets one with the sign-in page. Whoever is signed in costs
+// a look at the sessions that were ended, and none is believed while the database cannot tell.
 func (s *Server) session(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		var v session
-		if s.sessions.get(c, sessionCookie, &v) {
-			if v.Staff != "" && !s.Staff.holds(v.Staff, v.Proof) {
-				v = session{} // the account is gone or has another password
-			}
-			c.Set(sessionCookie, v)
+		if sameForAll(c.Path()) || !s.sessions.get(c, sessionCookie, &v) {
+			return next(c)
 		}
+		if v.Staff != "" && !s.Staff.holds(v.Staff, v.Proof) {
+			v = session{} // the account is gone or has another password
+		}
+		if v.Staff != "" {
+			ended, err := s.Store.SessionEnded(c.Request().Context(), v.ID)
+			if err != nil {
+				return err
+			}
+			if ended {
+				v = session{}
+			}
+		}
+		c.Set(sessionCookie, v)
 		return next(c)
 	}
+}
+
+// sameForAll tells whether a route answers everybody alike, so that nobody has to look at a session.
+func sameForAll(route string) bool {
+	switch route {
+	case "/healthz", "/readyz", "/metrics", "/static/:hash/:name":
+		return true
+	}
+	return false
 }
 
 func sessionOf(c echo.Context) session {
@@ -93,11 +113,24 @@ func sessionOf(c echo.Context) session {
 	return v
 }
 
-// begin starts a new session for a member of staff, or for a visitor when the name is empty.
+// begin starts a new session for a member of staff, or for a visitor when the name is empty. Whose session it
+// replaces is signed out.
 func (s *Server) begin(c echo.Context, staff string) error {
+	if err := s.end(c); err != nil {
+		return err
+	}
 	v := session{ID: rand.Text(), Staff: staff, Proof: s.Staff.proof(staff)}
 	c.Set(sessionCookie, v)
-	return s.sessions.set(c, sessionCookie, v, sessionLife)
+	return s.sessions.set(c, sessionCookie, v, cafe.SessionLife)
+}
+
+// end ends the session of whoever is signed in, at every replica and for every copy of the cookie. After an
+// error nothing may say so: it may go on.
+func (s *Server) end(c echo.Context) error {
+	if v := sessionOf(c); v.Staff != "" {
+		return s.Store.EndSession(c.Request().Context(), v.ID)
+	}
+	return nil
 }
 
 // requireStaff sends whoever is not signed in to the sign-in page, and from there back.

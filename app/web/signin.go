@@ -71,6 +71,9 @@ func (s *Server) signIn(c echo.Context) error {
 }
 
 func (s *Server) signOut(c echo.Context) error {
+	if err := s.end(c); err != nil {
+		return err
+	}
 	s.sessions.clear(c, sessionCookie)
 	s.sessions.clear(c, flashCookie)
 	return c.Redirect(http.StatusSeeOther, "/signin")

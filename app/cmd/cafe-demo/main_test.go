@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// It starts without Docker, says how to sign in, shows its queues, and one can work with it.
-func TestDemo(t *testing.T) {
-	t.Parallel()
+// demo builds and starts it, without Docker, and waits until it has said where it is and how to sign in.
+func demo(t *testing.T) (c *exec.Cmd, base, password string) {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "cafe-demo")
 	args := []string{"build", "-tags", "gms_pure_go", "-o", binary}
 	if os.Getenv("PROCESS_COVER") != "" {
@@ -28,7 +28,7 @@ func TestDemo(t *testing.T) {
 	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	c := exec.Command(binary, "-addr", "127.0.0.1:0")
+	c = exec.Command(binary, "-addr", "127.0.0.1:0")
 	c.Env = []string{"DOCKER_HOST=unix:///nowhere", "GOCOVERDIR=" + os.Getenv("PROCESS_COVER")}
 	stdout, err := c.StdoutPipe()
 	if err != nil {
@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer c.Process.Kill()
+	t.Cleanup(func() { c.Process.Kill() })
 	var said strings.Builder
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		fmt.Fprintln(&said, lines.Text())
@@ -49,11 +49,18 @@ func TestDemo(t *testing.T) {
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("took %v to start, want 5 s at most", took)
 	}
-	base := regexp.MustCompile(`http://\S+:\d+`).FindString(said.String())
-	password := regexp.MustCompile(`password +(\S+)`).FindStringSubmatch(said.String())
-	if base == "" || password == nil {
+	base = regexp.MustCompile(`http://\S+:\d+`).FindString(said.String())
+	found := regexp.MustCompile(`password +(\S+)`).FindStringSubmatch(said.String())
+	if base == "" || found == nil {
 		t.Fatalf("it said %q", said.String())
 	}
+	return c, base, found[1]
+}
+
+// It shows its queues, and one can work with it, from the sign-in to the sign-out.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	c, base, password := demo(t)
 	jar, _ := cookiejar.New(nil)
 	browser := http.Client{Jar: jar}
 	read := func(response *http.Response, err error) string {
@@ -72,7 +79,7 @@ func TestDemo(t *testing.T) {
 		return regexp.MustCompile(`name="csrf" value="(\w+)"`).FindStringSubmatch(page)[1]
 	}
 	page := read(browser.Get(base + "/signin"))
-	page = read(browser.PostForm(base+"/signin", url.Values{"csrf": {token(page)}, "name": {"staff"}, "password": {password[1]}}))
+	page = read(browser.PostForm(base+"/signin", url.Values{"csrf": {token(page)}, "name": {"staff"}, "password": {password}}))
 	for _, want := range []string{"12 games", "8 reservations", "★ Next", "▶ Playing", "Waiting"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is not on the index", want)
@@ -84,6 +91,16 @@ func TestDemo(t *testing.T) {
 	page = read(browser.PostForm(base+"/customers", url.Values{"csrf": {token(page)}, "name": {"Zoë"}, "table": {"3"}, "game": {"catan"}}))
 	if !strings.Contains(page, "Reserved Catan for Zoë at table 3") {
 		t.Error("the reservation was not taken")
+	}
+	site, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := jar.Cookies(site)
+	read(browser.PostForm(base+"/signout", url.Values{"csrf": {token(page)}}))
+	jar.SetCookies(site, copied)
+	if page = read(browser.Get(base + "/")); !strings.Contains(page, "<h1>Sign in</h1>") {
+		t.Error("a copied cookie works on after the sign-out")
 	}
 	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -173,8 +173,8 @@ func TestMigrateAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if applied != 3 {
-		t.Errorf("got %d migrations applied by both together, want 3", applied)
+	if applied != 4 {
+		t.Errorf("got %d migrations applied by both together, want 4", applied)
 	}
 }
 
