@@ -207,8 +207,9 @@ test: built ## Every test but the cluster's: unit, integration on a real MySQL, 
 	@awk '/^total:/ { print "Coverage of app and infra: " $$3 " of statements (at least $(MIN_COVERAGE)% is asked for)"; exit $$3 + 0 < $(MIN_COVERAGE) }' build/coverage.txt
 
 .PHONY: bench
-bench: images ## The index over 100 games and 1,000 customers, and over 10,000 and 100,000; sizes and speeds; rollout
-	@go test -count=1 -run '^$$' -bench . -benchtime 300x -timeout 20m ./tests/bench
+bench: images ## The index over 100 games and 1,000 customers, over 10,000 and 100,000, and under guesses; sizes and speeds; rollout
+	@go test -count=1 -run '^$$' -bench Index -benchtime 300x -timeout 20m ./tests/bench
+	@go test -count=1 -run '^$$' -bench Guesses -benchtime 10x -timeout 20m ./tests/bench
 	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; \
 		go test -count=1 -run '^$$' -bench . -benchtime 5x -timeout 20m ./tests/bench/rollout
 	@go test -count=1 -run TestFigures -v ./tests/faults | grep figures_test

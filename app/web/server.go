@@ -67,12 +67,13 @@ type Config struct {
 // Server serves the café. Make it with [New].
 type Server struct {
 	Config
-	echo     *echo.Echo
-	sessions *sessions
-	pages    pages
-	assets   *assets
-	absent   []byte // see [absentHash]
-	draining atomic.Bool
+	echo      *echo.Echo
+	sessions  *sessions
+	pages     pages
+	assets    *assets
+	absent    []byte // see [absentHash]
+	turnstile *turnstile
+	draining  atomic.Bool
 }
 
 // bodyLimit is far more than any form here holds.
@@ -84,7 +85,8 @@ const requestTimeout = 10 * time.Second
 
 // New prepares a server. It fails when a template is broken, never later.
 func New(c Config) (*Server, error) {
-	s := &Server{Config: c, echo: echo.New(), sessions: newSessions(c.SessionKey, c.HTTPS), absent: absentHash()}
+	s := &Server{Config: c, echo: echo.New(), sessions: newSessions(c.SessionKey, c.HTTPS), absent: absentHash(),
+		turnstile: newTurnstile()}
 	var err error
 	if s.assets, err = newAssets(); err != nil {
 		return nil, err

@@ -42,7 +42,9 @@ func (s *Server) signIn(c echo.Context) error {
 	if name == "" || form.Get("password") == "" {
 		return refuse(http.StatusUnprocessableEntity, "Enter your name and your password")
 	}
-	err := s.Store.BeginSignIn(ctx, name, c.RealIP())
+	right, err := s.turnstile.pass(ctx,
+		func() error { return s.Store.BeginSignIn(ctx, name, c.RealIP()) },
+		func() bool { return s.Staff.check(name, form.Get("password"), s.absent) })
 	if e := cafe.AsError(err); err != nil && e.Code == cafe.Busy {
 		seconds := int((e.RetryAfter + time.Second - 1) / time.Second)
 		c.Response().Header().Set("Retry-After", fmt.Sprint(seconds))
@@ -52,12 +54,12 @@ func (s *Server) signIn(c echo.Context) error {
 		} else if seconds == 1 {
 			wait = "a second"
 		}
-		return refuse(http.StatusTooManyRequests, "Too many wrong passwords. Wait "+wait+" and try again")
+		return refuse(http.StatusTooManyRequests, e.Message+" Wait "+wait+" and try again")
 	}
 	if err != nil {
 		return err
 	}
-	if !s.Staff.check(name, form.Get("password"), s.absent) {
+	if !right {
 		s.Log.Warn("sign-in refused", "address", c.RealIP(), "request_id", requestID(c))
 		return refuse(http.StatusUnprocessableEntity, "The name or the password is wrong")
 	}

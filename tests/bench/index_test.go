@@ -28,15 +28,7 @@ const mostRatio = 3
 // BenchmarkIndex takes the time of the index over a small and a large database, in turns, so that
 // whatever else the machine does slows both. One operation is one page of each.
 func BenchmarkIndex(b *testing.B) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	server, err := dbtest.Start(ctx)
-	if server != nil {
-		b.Cleanup(server.Stop) // after the databases
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
+	server := start(b)
 	small, large := open(b, server, 100, 1_000), open(b, server, 10_000, 100_000)
 	for _, page := range []struct {
 		path    string
@@ -75,6 +67,21 @@ func BenchmarkIndex(b *testing.B) {
 	}
 }
 
+// start starts a MySQL.
+func start(b *testing.B) *dbtest.Server {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	server, err := dbtest.Start(ctx)
+	if server != nil {
+		b.Cleanup(server.Stop) // after the databases
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return server
+}
+
 // at is a percentile in milliseconds.
 func at(took []time.Duration, percent int) float64 {
 	sorted := slices.Sorted(slices.Values(took))
@@ -106,12 +113,8 @@ func open(b *testing.B, server *dbtest.Server, games, customers int) *cafe {
 	}
 	s := &cafe{handler: handler}
 	page := s.send(http.MethodGet, "/signin", nil)
-	token := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(page.Body.String())
-	if token == nil {
-		b.Fatalf("no token on the sign-in page: %d", page.Code)
-	}
 	s.cookies = page.Result().Cookies()
-	page = s.send(http.MethodPost, "/signin", url.Values{"csrf": {token[1]}, "name": {"staff"}, "password": {"a long password"}})
+	page = s.send(http.MethodPost, "/signin", url.Values{"csrf": {token(b, page)}, "name": {"staff"}, "password": {"a long password"}})
 	if page.Code != http.StatusSeeOther {
 		b.Fatalf("sign in: %d", page.Code)
 	}
@@ -130,11 +133,27 @@ func (s *cafe) get(b *testing.B, path string) time.Duration {
 	return took
 }
 
+// token is what a page's forms carry.
+func token(b *testing.B, page *httptest.ResponseRecorder) string {
+	b.Helper()
+	found := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(page.Body.String())
+	if found == nil {
+		b.Fatalf("no token on the page: %d", page.Code)
+	}
+	return found[1]
+}
+
 func (s *cafe) send(method, path string, form url.Values) *httptest.ResponseRecorder {
+	return s.sendFrom("192.0.2.1:1", method, path, form)
+}
+
+// sendFrom sends from a client's address and port.
+func (s *cafe) sendFrom(address, method, path string, form url.Values) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
 	if form != nil {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	request.RemoteAddr = address
 	for _, cookie := range s.cookies {
 		request.AddCookie(cookie)
 	}
