@@ -21,9 +21,22 @@ func (l *cafe) checkChangesNothing(t *testing.T) {
 	for _, m := range l.Machines() {
 		on(t, m, "touch /run/before; sleep 0.1")
 	}
+	// What Ansible and the engine take for a kernel with AppArmor. A container never sees its host's.
+	on(t, l.Worker, "mount -t tmpfs none /sys/kernel/security && mkdir /sys/kernel/security/apparmor")
+	defer on(t, l.Worker, "umount /sys/kernel/security")
 	recap := l.play(t, "site.yml", "--check")
 	if recap.Changed() == 0 {
 		t.Error("--check says that there is nothing to do on bare machines")
+	}
+	// The engine starts no container there without, and Debian's package of it only recommends it.
+	for _, m := range l.Machines() {
+		said := regexp.MustCompile(`(?s)changed: \[`+m.Name+`\] => \{\s*"msg": "would install (docker\.io[^"]*)"`).FindStringSubmatch(recap.Output)
+		if said == nil {
+			t.Fatalf("--check does not say that %s gets Docker", m.Name)
+		}
+		if got, want := strings.Contains(said[1], "apparmor"), m == l.Worker; got != want {
+			t.Errorf("%s would get %s: with apparmor %v, want %v", m.Name, said[1], got, want)
+		}
 	}
 	for _, m := range l.Machines() {
 		// Ansible's folder for its own files is there whatever a module does.
