@@ -111,8 +111,9 @@ func (s *Swarm) form(ctx context.Context) error {
 		return fmt.Errorf("ask the manager's engine: %w", err)
 	}
 	if info.Swarm.LocalNodeState == swarm.LocalNodeStateInactive {
-		address := s.Manager.Address.String()
-		if _, err := docker.SwarmInit(ctx, swarm.InitRequest{ListenAddr: "0.0.0.0:2377", AdvertiseAddr: address}); err != nil {
+		request := swarm.InitRequest{ListenAddr: "0.0.0.0:2377", AdvertiseAddr: s.Manager.Address.String()}
+		request.Spec.Dispatcher.HeartbeatPeriod = 20 * time.Second // as the role swarm has it
+		if _, err := docker.SwarmInit(ctx, request); err != nil {
 			return fmt.Errorf("init the swarm: %w", err)
 		}
 	}
