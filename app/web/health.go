@@ -8,10 +8,19 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
+// CheckHeader is what a container's own health check sends to /healthz. It comes back from the second check on:
+// then the container is known to be healthy, and the check may take its time.
+const CheckHeader = "X-Check"
+
 // healthz says that the process lives. It does not ask the database: whatever watches it would
 // restart every replica for a fault that a restart does not mend. The server listens only after
 // the database has answered once, so that a new container is healthy when it can serve.
-func (s *Server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+func (s *Server) healthz(c echo.Context) error {
+	if c.Request().Header.Get(CheckHeader) != "" && s.checked.Swap(true) {
+		c.Response().Header().Set(CheckHeader, "again")
+	}
+	return c.String(http.StatusOK, "ok\n")
+}
 
 // readyPatience is for the database's answer. One that is busy is not away: whoever asks gives an
 // answer some seconds too.

@@ -74,6 +74,7 @@ type Server struct {
 	absent    []byte // see [absentHash]
 	turnstile *turnstile
 	draining  atomic.Bool
+	checked   atomic.Bool // a container's health check has been answered
 }
 
 // bodyLimit is far more than any form here holds.

@@ -194,6 +194,31 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// The first answer to a container's check makes it healthy; the checks after that know so, whoever else asks.
+func TestHealthKnowsTheFirstCheck(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	check := func(header string) string {
+		r, _ := http.NewRequest(http.MethodGet, s.http.URL+"/healthz", nil)
+		r.Header.Set(web.CheckHeader, header)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.Header.Get(web.CheckHeader)
+	}
+	for n, want := range []string{"", "", "again", "again"} {
+		sent := "1"
+		if n == 0 {
+			sent = "" // somebody who is no check
+		}
+		if got := check(sent); got != want {
+			t.Errorf("request %d: got %q, want %q", n+1, got, want)
+		}
+	}
+}
+
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

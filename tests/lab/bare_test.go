@@ -30,7 +30,7 @@ func (l *cafe) checkChangesNothing(t *testing.T) {
 	}
 	// The engine starts no container there without, and Debian's package of it only recommends it.
 	for _, m := range l.Machines() {
-		said := regexp.MustCompile(`(?s)changed: \[`+m.Name+`\] => \{\s*"msg": "would install (docker\.io[^"]*)"`).FindStringSubmatch(recap.Output)
+		said := regexp.MustCompile(`(?s)changed: \[` + m.Name + `\] => \{\s*"msg": "would install (docker\.io[^"]*)"`).FindStringSubmatch(recap.Output)
 		if said == nil {
 			t.Fatalf("--check does not say that %s gets Docker", m.Name)
 		}

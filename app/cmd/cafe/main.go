@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -32,7 +31,8 @@ const usage = `cafe keeps a board-games café's games and reservations.
 Usage:
   cafe [serve]               serve the pages (the default)
   cafe migrate               bring the database's schema up to date, once before a new release
-  cafe healthcheck           exit 0 if the server on this machine answers, for a container's health check
+  cafe healthcheck           exit 0 if the server on this machine answers, for a container's health check:
+                             waits for it to start, and from the second time on rests a minute after the answer
   cafe hash-password NAME    read a password from standard input, print the account's line for CAFE_STAFF_FILE
   cafe version               print the release
 
@@ -175,33 +175,6 @@ func waitFor(ctx context.Context, db *mysql.DB, log *slog.Logger) error {
 		case <-time.After(time.Second):
 		}
 	}
-}
-
-// healthcheck asks the server beside it.
-func healthcheck(ctx context.Context, getenv func(string) string) error {
-	addr := getenv("CAFE_ADDR")
-	if addr == "" {
-		addr = defaultAddr
-	}
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("CAFE_ADDR: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("127.0.0.1", port)+"/healthz", nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("not healthy: %s", response.Status)
-	}
-	return nil
 }
 
 func hashPassword(args []string, stdin io.Reader, stdout io.Writer) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,8 +51,7 @@ func TestMain(m *testing.M) {
 // cafe runs the program to its end.
 func cafe(t *testing.T, env []string, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), binary, args...)
-	c.Env = append(env, "GOCOVERDIR="+os.Getenv("PROCESS_COVER"))
+	c := process(t, env, args...)
 	c.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
@@ -59,6 +59,13 @@ func cafe(t *testing.T, env []string, stdin string, args ...string) (code int, s
 		t.Fatal(err)
 	}
 	return c.ProcessState.ExitCode(), out.String(), strings.ReplaceAll(errs.String(), "warning: GOCOVERDIR not set, no coverage data emitted\n", "")
+}
+
+// process is the program, not started yet. It ends with the test.
+func process(t *testing.T, env []string, args ...string) *exec.Cmd {
+	c := exec.CommandContext(t.Context(), binary, args...)
+	c.Env = append(slices.Clone(env), "GOCOVERDIR="+os.Getenv("PROCESS_COVER"))
+	return c
 }
 
 func staffFile(t *testing.T) string {
@@ -187,22 +194,20 @@ func TestServe(t *testing.T) {
 	addr := free.Addr().String()
 	free.Close()
 	env := append(environment(t, server.Config(t)), "CAFE_ADDR="+addr)
-	c := exec.Command(binary)
-	c.Env = append(env, "GOCOVERDIR="+os.Getenv("PROCESS_COVER"))
+	early := process(t, env, "healthcheck") // waits for the server
+	if err := early.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := process(t, env)
 	var log bytes.Buffer
 	c.Stderr = &log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer c.Process.Kill()
-	healthy := false
-	for deadline := time.Now().Add(20 * time.Second); !healthy && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		code, _, _ := cafe(t, env, "", "healthcheck")
-		healthy = code == 0
+	if err := early.Wait(); err != nil {
+		t.Fatalf("never healthy: %v; the server's log: %s", err, log.String())
 	}
-	if !healthy {
-		t.Fatalf("never healthy: %s", log.String())
-	}
+	rests(t, process(t, env, "healthcheck"), addr)
 	response, err := http.Get("http://" + addr + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -221,4 +226,49 @@ func TestServe(t *testing.T) {
 	if out := log.String(); !strings.Contains(out, `"msg":"draining"`) || !strings.Contains(out, `"msg":"stopped"`) || strings.Contains(out, strings.Repeat("k", 32)) {
 		t.Errorf("got log %s", out)
 	}
+}
+
+// rests checks that a healthcheck of a server that was healthy before stays for a while after the answer, and
+// ends well when it is told to.
+func rests(t *testing.T, c *exec.Cmd, addr string) {
+	t.Helper()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	const answered = `cafe_http_request_seconds_count{code="200",method="GET",route="/healthz"} 2`
+	for !strings.Contains(metrics(t, addr), answered) {
+		select {
+		case err := <-ended:
+			t.Fatalf("healthcheck ended before it was answered: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("healthcheck did not rest after the answer: %v", err)
+		return
+	case <-time.After(time.Second):
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("healthcheck ended with %v", err)
+	}
+}
+
+func metrics(t *testing.T, addr string) string {
+	t.Helper()
+	response, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }

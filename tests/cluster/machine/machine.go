@@ -314,3 +314,16 @@ func (m *Machine) Pause(ctx context.Context) error {
 func (m *Machine) Unpause(ctx context.Context) error {
 	return m.docker.ContainerUnpause(ctx, m.id)
 }
+
+// Throttle leaves the machine so much of a core, such as 0.1; 0 gives back all that this host has.
+func (m *Machine) Throttle(ctx context.Context, cores float64) error {
+	const period = 100_000 // µs
+	limit := container.Resources{CPUPeriod: period, CPUQuota: int64(cores * period)}
+	if cores == 0 {
+		limit.CPUQuota = -1
+	}
+	if _, err := m.docker.ContainerUpdate(ctx, m.id, container.UpdateConfig{Resources: limit}); err != nil {
+		return fmt.Errorf("give %s %g cores: %w", m.Name, cores, err)
+	}
+	return nil
+}

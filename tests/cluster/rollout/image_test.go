@@ -25,10 +25,10 @@ func TestANewAppImage(t *testing.T) {
 	}
 }
 
-// patient shortens how long the engine bears with an unhealthy container: nobody needs to wait
-// for the 70 s that a real start may take.
-func patient(stack string) string {
-	return strings.Replace(stack, "start_period: 70s", "start_period: 2s", 1)
+// impatient shortens how long the engine bears with an unhealthy container: nobody needs to wait for as long
+// as a real start may take.
+func impatient(stack string) string {
+	return strings.Replace(stack, "retries: 30", "retries: 3", 1)
 }
 
 func TestAnImageThatNeverBecomesHealthy(t *testing.T) {
@@ -50,7 +50,7 @@ func fails(t *testing.T, how string, texts ...string) {
 	old := s.good(t)
 	s.publishBroken(t, how, how)
 	l := s.startLoad(t)
-	r := s.rollout(t, call{release: how, file: variant(t, patient)}, "deploy")
+	r := s.rollout(t, call{release: how, file: variant(t, impatient)}, "deploy")
 	r.wants(t, 3, append(texts, "serves again")...)
 	s.answers(t, old)
 	l.dropsNothing(t)
