@@ -46,6 +46,13 @@ up: need-compose images ## The café in three containers on http://localhost:808
 down: need-compose ## Stop it; the data stays
 	@$(COMPOSE) -f infra/compose.yaml down
 
+.PHONY: mysql backup
+mysql: need-compose ## The database's own client, as root; make mysql < cafe.sql brings a backup back
+	@$(COMPOSE) -f infra/compose.yaml exec $$([[ -t 0 ]] || echo -T) db mysql cafe
+backup: need-compose ## Print the database as SQL: make backup > cafe.sql
+	@$(COMPOSE) -f infra/compose.yaml exec -T db \
+		mysqldump --single-transaction --set-gtid-purged=OFF --add-drop-database --databases cafe
+
 .PHONY: destroy
 destroy: need-compose ## Stop it and remove its data and secrets
 	@$(COMPOSE) -f infra/compose.yaml down --volumes
@@ -55,20 +62,23 @@ destroy: need-compose ## Stop it and remove its data and secrets
 
 .PHONY: images
 images: need-go need-docker base-mysql base-nginx build/app/cafe ## Build the three images, tagged with the commit
-	@$(call build,$(REGISTRY)/app:$(RELEASE),infra/images/app/Dockerfile,build/app)
-	@$(call build,$(REGISTRY)/db:$(RELEASE),infra/images/db/Dockerfile,infra/images/db,boardcafe/base-mysql:9.7)
-	@$(call build,$(REGISTRY)/proxy:$(RELEASE),infra/images/proxy/Dockerfile,infra/images/proxy,boardcafe/base-nginx:1.30)
+	@infra/images/build.sh $(REGISTRY)/app:$(RELEASE) infra/images/app build/app
+	@infra/images/build.sh $(REGISTRY)/db:$(RELEASE) infra/images/db infra/images/db boardcafe/base-mysql:9.7
+	@infra/images/build.sh $(REGISTRY)/proxy:$(RELEASE) infra/images/proxy infra/images/proxy boardcafe/base-nginx:1.30
 
-# $(call build,IMAGE,DOCKERFILE,CONTEXT,BASE): quiet unless it fails, then the name and size.
-build = out=$$(docker build --quiet --file $(2) $(if $(4),--build-arg BASE=$(4)) --tag $(1) $(3) 2>&1) \
-	|| { echo "$$out"; exit 1; }; \
-	docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' $(1)
+.PHONY: release
+release: need-go ## The name of this release: the commit that the images are tagged with
+	@echo $(RELEASE)
 
 .PHONY: push
 push: images ## Push them to REGISTRY=
 	@for name in app db proxy; do docker push $(REGISTRY)/$$name:$(RELEASE); done
 
 # ---- Several machines
+
+.PHONY: rollout
+rollout: build/rollout ## Build the deploy helper, build/rollout
+	@echo 'build/rollout is built. To call it as rollout, type: export PATH="$$PWD/build:$$PATH"'
 
 # The manager of the swarm (ssh://deploy@manager), and where each machine answers; http://HOST ... with spaces between.
 DEPLOY_HOST ?=
@@ -83,8 +93,7 @@ TLS_NAME ?=
 
 # Another rollout is waited for. With DEPLOY_KEY=FILE ssh uses that key, else those that you have.
 .PHONY: deploy
-deploy: need-go need-target ## Bring what was pushed to REGISTRY= to the swarm at DEPLOY_HOST=, and probe it at URLS=
-	@go build -o build/rollout ./infra/cmd/rollout
+deploy: need-target build/rollout ## Bring what was pushed to REGISTRY= to the swarm at DEPLOY_HOST=, and probe it at URLS=
 	@$(if $(DEPLOY_KEY),ssh-agent bash -c 'ssh-add -q "$$DEPLOY_KEY" && exec "$$@"' deploy) \
 		build/rollout deploy --host "$(DEPLOY_HOST)" --prune --yes --lock-wait 15m --progress plain \
 		$(STACK_FILES:%=--file %) $(URLS:%=--probe %)
@@ -98,8 +107,11 @@ need-target:
 	@[[ -n "$(DEPLOY_HOST)" ]] || { echo "Which swarm? Say DEPLOY_HOST=ssh://deploy@MANAGER." >&2; exit 1; }
 	@[[ -n "$(URLS)" ]] || { echo "Where does the café answer? Say URLS=\"http://MANAGER http://WORKER\", each machine." >&2; exit 1; }
 
-# Go knows best what has changed. The image must run on the engine's system, whatever this one is.
-.PHONY: build/app/cafe
+# Go knows best what has changed.
+.PHONY: build/rollout build/app/cafe
+build/rollout: need-go
+	@go build -o $@ ./infra/cmd/rollout
+# The image must run on the engine's system, whatever this one is.
 build/app/cafe: need-go
 	@GOOS=linux go build -trimpath -ldflags "-s -w -X main.release=$(RELEASE)" -o $@ ./app/cmd/cafe
 	@chmod 755 $@ # whatever the umask: in the image it is another user who runs it
@@ -116,7 +128,7 @@ toolbox: need-docker ## The image with the tools that tests and linters need
 	@docker image inspect $(TOOLBOX) >/dev/null 2>&1 || { \
 		$(MAKE) --no-print-directory base-debian; \
 		echo "Building the toolbox $(TOOLBOX), once: some minutes"; \
-		$(call build,$(TOOLBOX),infra/images/toolbox/Dockerfile,infra/images/toolbox,boardcafe/base-debian:12); }
+		infra/images/build.sh $(TOOLBOX) infra/images/toolbox infra/images/toolbox boardcafe/base-debian:12; }
 
 # What a machine lacks is installed where that can be done, else it is said in one line.
 .PHONY: need-go need-docker need-compose
@@ -153,39 +165,20 @@ CLUSTER_TESTS ?= ./tests/lab/... ./tests/cluster/...
 test-cluster: built ## The tests on three machines: provisioning, rollouts, faults
 	@go run ./tests/cmd/sweep
 	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; \
-		$(call gotestsum,test-cluster,standard-verbose) -count=1 -p 2 -timeout 40m $(CLUSTER_TESTS)
+		$(GOTESTSUM) --format standard-verbose -- -count=1 -p 2 -timeout 40m $(CLUSTER_TESTS)
 
 # ---- Checks
 
-# $(call check,WHAT,COMMAND): one line for a check that passes, everything for one that does not.
-# What Go says of a module that it downloads first is none of it.
-check = if out=$$({ $(2); } 2>&1 | sed '/^go: downloading /d') && [[ -z $$out ]]; then echo "ok    $(1)"; else echo "FAIL  $(1)"; echo "$$out"; exit 1; fi
-# $(call with_toolbox,FILES,SCRIPT): the files are sent, not mounted, as the engine may run on another machine.
-with_toolbox = $(1) | tar --create --files-from=- \
-	| docker run --rm --interactive --network none --read-only --tmpfs /tmp --cap-drop ALL $(TOOLBOX) bash -c 'tar --extract && $(2)'
-# $(call in_toolbox,FILES,TOOL): the tool with all of the files.
-in_toolbox = $(call with_toolbox,$(1),find . -type f -print0 | xargs -0 --no-run-if-empty $(2))
-files = git ls-files --cached --others --exclude-standard
-
+LINT = TOOLBOX=$(TOOLBOX) COMPOSE="$(COMPOSE)" infra/lint.sh
 LINTERS ?= lint-go lint-shell lint-yaml lint-ansible lint-containers
 .PHONY: lint lint-go lint-shell lint-yaml lint-ansible lint-containers
 lint: ## Every linter; Go's while the toolbox for the others is built
 	@$(MAKE) --no-print-directory --jobs 2 $(LINTERS)
 lint-go: need-go
-	@$(call check,gofmt,$(files) '*.go' | xargs gofmt -l)
-	@$(call check,go vet,go vet ./...)
-	@$(call check,staticcheck,go tool staticcheck ./...)
-lint-shell: toolbox
-	@$(call check,shellcheck,$(call in_toolbox,git grep --untracked -lE '^#!/(usr/)?bin/(env )?(ba)?sh',shellcheck))
-lint-yaml: toolbox
-	@$(call check,yamllint,$(call in_toolbox,$(files) .yamllint '*.yml' '*.yaml',yamllint --strict))
-lint-ansible: toolbox
-	@$(call check,ansible-lint,$(call with_toolbox,$(files) ansible,cd ansible && ansible-lint -q --nocolor))
-	@$(call check,playbooks,$(call with_toolbox,$(files) ansible,cd ansible && for playbook in *.yml; do \
-		ansible-playbook -i inventory.example --syntax-check $$playbook >/tmp/out 2>&1 || cat /tmp/out; done))
+lint-shell lint-yaml lint-ansible: toolbox
 lint-containers: need-go need-compose
-	@$(call check,Dockerfiles,go test ./tests/lint >/dev/null || go test ./tests/lint)
-	@$(call check,compose,$(COMPOSE) -f infra/compose.yaml config --quiet)
+lint-go lint-shell lint-yaml lint-ansible lint-containers: lint-%:
+	@$(LINT) $*
 
 # Each package starts the containers that it needs, and two run at once. What one leaves behind after a
 # kill is swept before and after.
@@ -193,14 +186,14 @@ TESTS ?= $(shell go list ./... | grep -v -e /tests/cluster -e /tests/lab -e /tes
 COVER = $(CURDIR)/build/cover
 MIN_COVERAGE ?= 85
 # Runs go test, prints what fails and writes JUnit's XML, which Jenkins shows.
-# $(call gotestsum,NAME,FORMAT)
-gotestsum = mkdir -p build/junit && go tool gotestsum --format $(2) --format-hide-empty-pkg --hide-summary skipped --junitfile build/junit/$(1).xml --
+GOTESTSUM = go tool gotestsum --format-hide-empty-pkg --hide-summary skipped --junitfile build/junit/$@.xml
 .PHONY: test
 test: built ## Every test but the cluster's: unit, integration on a real MySQL, browser; prints the coverage
 	@go run ./tests/cmd/sweep
 	@rm -rf $(COVER) && mkdir -p $(COVER)
 	@trap 'go run ./tests/cmd/sweep' EXIT; export PROCESS_COVER=$(COVER); \
-		$(call gotestsum,test,pkgname-and-test-fails) -count=1 -p 2 -timeout 20m -coverpkg=./app/...,./infra/... $(TESTS) -args -test.gocoverdir=$(COVER)
+		$(GOTESTSUM) --format pkgname-and-test-fails -- -count=1 -p 2 -timeout 20m -coverpkg=./app/...,./infra/... \
+			$(TESTS) -args -test.gocoverdir=$(COVER)
 	@go tool covdata textfmt -i=$(COVER) -o build/cover-all.out
 	@grep -v /swarmtest/ build/cover-all.out >build/cover.out # a harness of tests is not what they cover
 	@go tool cover -func build/cover.out > build/coverage.txt
