@@ -180,6 +180,12 @@ lint-containers: need-go need-compose
 lint-go lint-shell lint-yaml lint-ansible lint-containers: lint-%:
 	@$(LINT) $*
 
+.PHONY: hooks lint-staged
+hooks: ## Have git run lint-staged before each commit
+	@git config core.hooksPath infra/hooks
+lint-staged: need-go ## The quick linters over what the next commit changes
+	@$(LINT) --staged go shell yaml
+
 # Each package starts the containers that it needs, and two run at once. What one leaves behind after a
 # kill is swept before and after.
 TESTS ?= $(shell go list ./... | grep -v -e /tests/cluster -e /tests/lab -e /tests/bench)

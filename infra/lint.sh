@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Runs linters. One line for each that passes; everything that it says for one that does not:
 #
-#   lint.sh go|shell|yaml|ansible|containers ...
+#   lint.sh [--staged] go|shell|yaml|ansible|containers ...
 #
-# The Makefile sets TOOLBOX, the image that has the linters, and COMPOSE.
+# With --staged only over the files that the next commit changes. The Makefile sets TOOLBOX, the image that has the
+# linters, and COMPOSE.
 # The functions are called by `check`, and what is in single quotes is expanded in the toolbox:
 # shellcheck disable=SC2016,SC2317
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+staged=
+if [[ ${1-} == --staged ]]; then staged=1 && shift; fi
 
 # check NAME COMMAND...: the exit code decides.
 failed=0
@@ -24,7 +28,11 @@ check() {
 
 # files PATTERN...: those that are there and not ignored.
 files() {
-  comm -23 <(git ls-files --cached --others --exclude-standard -- "$@" | sort) <(git ls-files --deleted -- "$@" | sort)
+  if [[ $staged ]]; then
+    git diff --cached --name-only --diff-filter=d -- "$@"
+  else
+    comm -23 <(git ls-files --cached --others --exclude-standard -- "$@" | sort) <(git ls-files --deleted -- "$@" | sort)
+  fi
 }
 
 # in_toolbox SCRIPT: with the files of standard input in its folder. They are sent, not mounted, as the engine may run
@@ -34,11 +42,10 @@ in_toolbox() {
     "$TOOLBOX" bash -euo pipefail -c "tar --extract; $1"
 }
 
-formatted() {
-  local unformatted
-  unformatted=$(files '*.go' | xargs --delimiter='\n' --no-run-if-empty gofmt -l) || return
-  echo "$unformatted"
-  [[ -z $unformatted ]]
+go_code() {
+  local packages=(./...)
+  if [[ $staged ]]; then mapfile -t packages < <(files '*.go' | sed 's|^|./|; s|/[^/]*$||' | sort --unique); fi
+  ((${#packages[@]} == 0)) || go tool -modfile=infra/tools/go.mod golangci-lint run "${packages[@]}"
 }
 
 scripts() {
@@ -66,11 +73,7 @@ compose() {
 
 for part; do
   case $part in
-  go)
-    check gofmt formatted
-    check "go vet" go vet ./...
-    check staticcheck go tool staticcheck ./...
-    ;;
+  go) check golangci-lint go_code ;;
   shell) check shellcheck scripts ;;
   yaml) check yamllint yaml ;;
   ansible)

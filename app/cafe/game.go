@@ -34,11 +34,15 @@ func (g *Game) Validate() error {
 	c := check{}
 	c.that(visible(g.Name), "name", "Enter the name of the game")
 	c.that(runes(g.Name) <= MaxGameName, "name", fmt.Sprintf("Shorten the name to %d characters", MaxGameName))
-	c.that(g.Copies >= 1 && g.Copies <= MaxCopies, "copies", fmt.Sprintf("Enter how many copies there are, from 1 to %d", MaxCopies))
-	c.that(g.MinPlayers >= 1 && g.MinPlayers <= MaxPlayers, "min_players", fmt.Sprintf("Enter the fewest players, from 1 to %d", MaxPlayers))
-	c.that(g.MaxPlayers >= 1 && g.MaxPlayers <= MaxPlayers, "max_players", fmt.Sprintf("Enter the most players, from 1 to %d", MaxPlayers))
+	c.that(g.Copies >= 1 && g.Copies <= MaxCopies, "copies",
+		fmt.Sprintf("Enter how many copies there are, from 1 to %d", MaxCopies))
+	c.that(g.MinPlayers >= 1 && g.MinPlayers <= MaxPlayers, "min_players",
+		fmt.Sprintf("Enter the fewest players, from 1 to %d", MaxPlayers))
+	c.that(g.MaxPlayers >= 1 && g.MaxPlayers <= MaxPlayers, "max_players",
+		fmt.Sprintf("Enter the most players, from 1 to %d", MaxPlayers))
 	c.that(g.MaxPlayers >= g.MinPlayers, "max_players", "The most players can’t be fewer than the fewest")
-	c.that(g.Minutes >= 1 && g.Minutes <= MaxMinutes, "minutes", fmt.Sprintf("Enter the playing time in minutes, from 1 to %d", MaxMinutes))
+	c.that(g.Minutes >= 1 && g.Minutes <= MaxMinutes, "minutes",
+		fmt.Sprintf("Enter the playing time in minutes, from 1 to %d", MaxMinutes))
 	c.that(runes(g.Shelf) <= MaxShelfNote, "shelf", fmt.Sprintf("Shorten the shelf note to %d characters", MaxShelfNote))
 	return c.err()
 }

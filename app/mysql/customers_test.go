@@ -23,7 +23,8 @@ func TestCreateCustomer(t *testing.T) {
 		if r.Name != "Ann Lee" || r.GameName != "Azul" || r.Place != 1 || !r.Playing() || r.Version != 1 {
 			t.Errorf("got %+v", r)
 		}
-		if !r.ReservedAt.Equal(c.ReservedAt) || r.ReservedAt.Location() != time.UTC || r.ReservedAt.Sub(before).Abs() > time.Minute {
+		if !r.ReservedAt.Equal(c.ReservedAt) || r.ReservedAt.Location() != time.UTC ||
+			r.ReservedAt.Sub(before).Abs() > time.Minute {
 			t.Errorf("got time %v, want now in UTC", r.ReservedAt)
 		}
 	})
@@ -130,7 +131,8 @@ func TestFinishCustomer(t *testing.T) {
 		if err := db.FinishCustomer(t.Context(), ann.ID, ann.Version+2); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := server.Raw(t, c).Exec("UPDATE customers SET finished_at = finished_at - INTERVAL 25 HOUR WHERE id = ?", ann.ID); err != nil {
+		if _, err := server.Raw(t, c).Exec("UPDATE customers SET finished_at = finished_at - INTERVAL 25 HOUR WHERE id = ?",
+			ann.ID); err != nil {
 			t.Fatal(err)
 		}
 		if err := db.FinishCustomer(t.Context(), bob.ID, bob.Version); err != nil {

@@ -108,13 +108,15 @@ func (db *DB) DeleteGame(ctx context.Context, id uint64, version uint32) error {
 			return err
 		}
 		e := &cafe.Error{Code: cafe.Conflict, Message: "Customers still have or want this game.", GameID: id}
-		if err := one(ctx, tx, []any{&e.Waiting}, "SELECT COUNT(*) FROM customers WHERE game_id = ? AND finished_at IS NULL", id); err != nil {
+		if err := one(ctx, tx, []any{&e.Waiting}, "SELECT COUNT(*) FROM customers WHERE game_id = ? AND finished_at IS NULL",
+			id); err != nil {
 			return err
 		}
 		if e.Waiting > 0 {
 			return e
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM customers WHERE game_id = ? AND finished_at IS NOT NULL", id); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM customers WHERE game_id = ? AND finished_at IS NOT NULL",
+			id); err != nil {
 			return err
 		}
 		result, err := tx.ExecContext(ctx, "DELETE FROM board_games WHERE id = ? AND version = ?", id, version)

@@ -21,13 +21,15 @@ func TestCreateGame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := cafe.GameStatus{Game: cafe.Game{ID: g.ID, Name: "Azul Sommeŕpavillon", Copies: 1, MinPlayers: 1, MaxPlayers: 1, Minutes: 45, Shelf: "A1", Version: 1}}
+		want := cafe.GameStatus{Game: cafe.Game{ID: g.ID, Name: "Azul Sommeŕpavillon", Copies: 1, MinPlayers: 1,
+			MaxPlayers: 1, Minutes: 45, Shelf: "A1", Version: 1}}
 		if got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	})
 	t.Run("OKAnyText", func(t *testing.T) {
-		for _, name := range []string{`<script>alert(1)</script>`, `Robert'); DROP TABLE board_games;-- "x"`, "🎲🎯 𝔘𝔫𝔦", "משחק القهوة", `100%_\`, strings.Repeat("ß", cafe.MaxGameName)} {
+		for _, name := range []string{`<script>alert(1)</script>`, `Robert'); DROP TABLE board_games;-- "x"`, "🎲🎯 𝔘𝔫𝔦",
+			"משחק القهوة", `100%_\`, strings.Repeat("ß", cafe.MaxGameName)} {
 			g := mustGame(t, db, game(name))
 			got, err := db.Game(t.Context(), g.ID)
 			if err != nil || got.Name != name {
@@ -193,7 +195,8 @@ func TestGames(t *testing.T) {
 			mustCustomer(t, db, name, g.ID)
 		}
 		got := list(t, cafe.GameFilter{Query: "zoo"}).Rows[0]
-		if got.Out() != 2 || got.Free() != 0 || got.Waiting() != 2 || got.Next == nil || got.Next.Name != "C" || !got.Next.Next() {
+		if got.Out() != 2 || got.Free() != 0 || got.Waiting() != 2 || got.Next == nil || got.Next.Name != "C" ||
+			!got.Next.Next() {
 			t.Errorf("got %+v, next %+v", got, got.Next)
 		}
 	})

@@ -51,10 +51,13 @@ type selection struct {
 }
 
 // list returns one page of a selection.
-func list[T any](ctx context.Context, q queryer, number int, where conditions, s selection, scan func(func(...any) error) (T, error)) (page cafe.Page[T], err error) {
+func list[T any](ctx context.Context, q queryer, number int, where conditions, s selection,
+	scan func(func(...any) error) (T, error),
+) (page cafe.Page[T], err error) {
 	page.Number = max(1, number)
 	from := " FROM " + s.from + where.sql()
-	err = one(ctx, q, []any{&page.Total}, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1%s LIMIT %d) counted", from, cafe.CountLimit+1), where.args...)
+	err = one(ctx, q, []any{&page.Total},
+		fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1%s LIMIT %d) counted", from, cafe.CountLimit+1), where.args...)
 	if err != nil {
 		return page, err
 	}
@@ -63,8 +66,10 @@ func list[T any](ctx context.Context, q queryer, number int, where conditions, s
 		outerOrder = s.order
 	}
 	// One row more than is shown tells whether there is a next page.
-	page.Rows, err = all(ctx, q, scan, fmt.Sprintf("SELECT %s FROM (SELECT %s%s ORDER BY %s LIMIT %d OFFSET %d) %s ORDER BY %s",
-		s.columns, s.inner, from, s.order, cafe.PageSize+1, (page.Number-1)*cafe.PageSize, s.alias, outerOrder), where.args...)
+	page.Rows, err = all(ctx, q, scan,
+		fmt.Sprintf("SELECT %s FROM (SELECT %s%s ORDER BY %s LIMIT %d OFFSET %d) %s ORDER BY %s",
+			s.columns, s.inner, from, s.order, cafe.PageSize+1, (page.Number-1)*cafe.PageSize, s.alias, outerOrder),
+		where.args...)
 	if err != nil {
 		return page, err
 	}

@@ -34,18 +34,22 @@ func TestListsDoNotReadAllCustomers(t *testing.T) {
 	var lists []list
 	for _, page := range []int{1, 3} {
 		for _, desc := range []bool{false, true} {
-			for _, sort := range []cafe.CustomerSort{cafe.CustomersByTime, cafe.CustomersByName, cafe.CustomersByTable, cafe.CustomersByGame} {
-				lists = append(lists, list{fmt.Sprintf("customers by %s, desc %v, page %d", sort, desc, page), func(ctx context.Context) error {
-					found, err := db.Customers(ctx, cafe.CustomerFilter{Sort: sort, Desc: desc, Page: page})
-					return full(len(found.Rows), err)
-				}, customers / 20})
+			for _, sort := range []cafe.CustomerSort{cafe.CustomersByTime, cafe.CustomersByName, cafe.CustomersByTable,
+				cafe.CustomersByGame} {
+				lists = append(lists, list{fmt.Sprintf("customers by %s, desc %v, page %d", sort, desc, page),
+					func(ctx context.Context) error {
+						found, err := db.Customers(ctx, cafe.CustomerFilter{Sort: sort, Desc: desc, Page: page})
+						return full(len(found.Rows), err)
+					}, customers / 20})
 			}
-			for _, sort := range []cafe.GameSort{cafe.GamesByName, cafe.GamesByCopies, cafe.GamesByPlayers, cafe.GamesByMinutes} {
+			for _, sort := range []cafe.GameSort{cafe.GamesByName, cafe.GamesByCopies, cafe.GamesByPlayers,
+				cafe.GamesByMinutes} {
 				// Sorting the games may read all of them: a library is thousands at the most.
-				lists = append(lists, list{fmt.Sprintf("games by %s, desc %v, page %d", sort, desc, page), func(ctx context.Context) error {
-					found, err := db.Games(ctx, cafe.GameFilter{Sort: sort, Desc: desc, Page: page})
-					return full(len(found.Rows), err)
-				}, games + customers/20})
+				lists = append(lists, list{fmt.Sprintf("games by %s, desc %v, page %d", sort, desc, page),
+					func(ctx context.Context) error {
+						found, err := db.Games(ctx, cafe.GameFilter{Sort: sort, Desc: desc, Page: page})
+						return full(len(found.Rows), err)
+					}, games + customers/20})
 			}
 		}
 	}
@@ -114,10 +118,12 @@ func wantNoScan(t *testing.T, raw *sql.DB, s mysql.Statement) {
 	plan, customers, scan := s.SQL, false, false
 	for rows.Next() {
 		var id, kind, table, partitions, access, possible, key, length, ref, count, filtered, extra sql.NullString
-		if err := rows.Scan(&id, &kind, &table, &partitions, &access, &possible, &key, &length, &ref, &count, &filtered, &extra); err != nil {
+		if err := rows.Scan(&id, &kind, &table, &partitions, &access, &possible, &key, &length, &ref, &count, &filtered,
+			&extra); err != nil {
 			t.Fatal(err)
 		}
-		plan += "\n" + strings.Join([]string{kind.String, table.String, access.String, key.String, count.String, extra.String}, " | ")
+		plan += "\n" + strings.Join([]string{kind.String, table.String, access.String, key.String, count.String,
+			extra.String}, " | ")
 		switch table.String {
 		case "c", "a", "customers": // what the storage calls it; a page of it is <derived…> here
 			customers = true

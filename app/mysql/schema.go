@@ -24,7 +24,8 @@ func (db *DB) provider(options ...goose.ProviderOption) (*goose.Provider, error)
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(database.DialectMySQL, db.sql, files, append(options, goose.WithDisableGlobalRegistry(true))...)
+	return goose.NewProvider(database.DialectMySQL, db.sql, files,
+		append(options, goose.WithDisableGlobalRegistry(true))...)
 }
 
 // Migrate brings the schema up to date and returns what it applied, in order. Any number of

@@ -29,7 +29,8 @@ func (s *Server) customerForm(c echo.Context, title string, r cafe.Reservation) 
 		Fields: []field{
 			{Name: "name", Label: "Customer", Value: r.Name, Max: cafe.MaxCustomerName},
 			{Name: "table", Label: "Table", Hint: "The number on the table", Value: table, Number: true, Max: cafe.MaxTable},
-			{Name: "game", Label: "Game", Hint: "Type a part of the name and choose", Value: r.GameName, Max: cafe.MaxGameName, Suggest: names},
+			{Name: "game", Label: "Game", Hint: "Type a part of the name and choose", Value: r.GameName, Max: cafe.MaxGameName,
+				Suggest: names},
 		},
 	}, nil
 }
@@ -187,7 +188,8 @@ func (s *Server) updateCustomer(c echo.Context) error {
 		}
 		text := fmt.Sprintf("Saved %s at table %d.", r.Name, r.Table)
 		if moved {
-			text = fmt.Sprintf("%s at table %d now stands at the end of the queue for %s: %s.", r.Name, r.Table, r.GameName, standing(r))
+			text = fmt.Sprintf("%s at table %d now stands at the end of the queue for %s: %s.", r.Name, r.Table, r.GameName,
+				standing(r))
 		}
 		s.flash(c, flash{Text: text})
 		return c.Redirect(http.StatusSeeOther, "/")
@@ -229,7 +231,9 @@ func (s *Server) restoreCustomer(c echo.Context) error {
 	})
 }
 
-func (s *Server) changeQueue(c echo.Context, change func(context.Context, uint64, uint32) error, done func(cafe.Reservation) flash) error {
+func (s *Server) changeQueue(c echo.Context, change func(context.Context, uint64, uint32) error,
+	done func(cafe.Reservation) flash,
+) error {
 	id, err := rowID(c)
 	if err != nil {
 		return err
@@ -272,7 +276,8 @@ func (s *Server) confirmRemoveCustomer(c echo.Context) error {
 func (s *Server) customerRemoval(c echo.Context, r cafe.Reservation) removal {
 	return removal{
 		layout: s.layout(c, "Delete reservation"), Heading: "Delete the reservation of " + r.Name + "?", Version: r.Version,
-		Text:   fmt.Sprintf("%s at table %d loses place %d in the queue for %s, for good. To end a game that was played, use Finish instead.", r.Name, r.Table, r.Place, r.GameName),
+		Text: fmt.Sprintf("%s at table %d loses place %d in the queue for %s, for good. To end a game that was played, "+
+			"use Finish instead.", r.Name, r.Table, r.Place, r.GameName),
 		Action: fmt.Sprintf("/customers/%d/remove", r.ID), Submit: "Delete the reservation", Cancel: "/",
 	}
 }

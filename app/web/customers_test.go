@@ -23,16 +23,19 @@ func TestCustomers(t *testing.T) {
 	reserve("Ann", "1", "Reserved Azul for Ann at table 1: there is a copy, play!")
 	reserve("Bob <i>", "2", "Reserved Azul for Bob <i> at table 2: next in line.")
 	reserve("محمد 🎲", "3", "1 customer waits before.")
-	b.get("/").want(t, 200, "Ann 1 Azul ▶ Playing #1", "Bob <i> 2 Azul ★ Next #2", "محمد 🎲 3 Azul Waiting #3", "Bob <i>, table 2 of 2 waiting")
+	b.get("/").want(t, 200, "Ann 1 Azul ▶ Playing #1", "Bob <i> 2 Azul ★ Next #2", "محمد 🎲 3 Azul Waiting #3",
+		"Bob <i>, table 2 of 2 waiting")
 
 	ann := strings.TrimSuffix(b.page.Find(`form[action$="/finish"]`).First().AttrOr("action", ""), "/finish")
 	b.submit(ann+"/finish", nil).want(t, 200, "Ann at table 1 has finished with Azul.", "Bob <i> 2 Azul ▶ Playing #1")
 	b.submit(ann+"/restore", nil).want(t, 200, "in the same place", "Ann 1 Azul ▶ Playing #1")
 
 	b.get(ann+"/edit").want(t, 200, "Edit reservation")
-	b.submit(ann+"/update", url.Values{"name": {"Anna"}, "table": {"9"}}).want(t, 200, "Saved Anna at table 9.", "Anna 9 Azul ▶ Playing #1")
+	b.submit(ann+"/update", url.Values{"name": {"Anna"}, "table": {"9"}}).want(t, 200, "Saved Anna at table 9.",
+		"Anna 9 Azul ▶ Playing #1")
 	b.get(ann + "/edit")
-	b.submit(ann+"/update", url.Values{"game": {"hivé"}}).want(t, 200, "Anna at table 9 now stands at the end of the queue for Hive: there is a copy, play!")
+	b.submit(ann+"/update", url.Values{"game": {"hivé"}}).want(t, 200,
+		"Anna at table 9 now stands at the end of the queue for Hive: there is a copy, play!")
 	b.get(ann+"/remove").want(t, 200, "Delete the reservation of Anna?", "loses place 1 in the queue for Hive")
 	b.submit(ann+"/remove", nil).want(t, 200, "Deleted the reservation of Anna.")
 	b.get(ann+"/edit").want(t, 404)
@@ -63,7 +66,8 @@ func TestCustomerForm(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b.get("/customers/new")
-			p := b.submit("/customers", url.Values{"name": valid["name"], "table": valid["table"], "game": valid["game"], test.field: {test.value}})
+			p := b.submit("/customers", url.Values{"name": valid["name"], "table": valid["table"], "game": valid["game"],
+				test.field: {test.value}})
 			p.want(t, 422, "There is a problem", test.want)
 			if got := p.Find("#"+test.field).AttrOr("value", ""); got != test.value {
 				t.Errorf("got %q in the field, want what was typed", got)
@@ -74,7 +78,8 @@ func TestCustomerForm(t *testing.T) {
 		b.get("/customers/new")
 		b.submit("/customers", valid).want(t, 200, "Reserved Azul for Ann")
 		b.get("/customers/new")
-		b.submit("/customers", valid).want(t, 409, "Ann at table 1 has already reserved Azul (place 1 in the queue).", "Reserve a second time")
+		b.submit("/customers", valid).want(t, 409, "Ann at table 1 has already reserved Azul (place 1 in the queue).",
+			"Reserve a second time")
 		b.submit("/customers", url.Values{"again": {"yes"}}).want(t, 200, "Reserved Azul for Ann at table 1: next in line.")
 	})
 	t.Run("ErrEdit", func(t *testing.T) {

@@ -35,15 +35,22 @@ type errorPage struct {
 }
 
 var explanations = map[int]errorPage{
-	http.StatusBadRequest:            {Heading: "That request can’t be read", Message: "Go back and try again."},
-	http.StatusForbidden:             {Heading: "This form can’t be used any more", Message: "It was opened before you signed in, or it came from another site. Nothing was changed. Go back, reload the page and try again."},
-	http.StatusNotFound:              {Heading: "There is nothing here", Message: "It may have been deleted or finished in the meantime, or the address is mistyped."},
-	http.StatusMethodNotAllowed:      {Heading: "That can’t be done here", Message: "The address exists, but not for this. Go back and use the buttons of the page."},
-	http.StatusConflict:              {Heading: "That can’t be done just now", Message: ""},
-	http.StatusRequestEntityTooLarge: {Heading: "That is too much at once", Message: "Shorten what you typed. Nothing was changed."},
-	http.StatusTooManyRequests:       {Heading: "Too many tries", Message: ""},
-	http.StatusServiceUnavailable:    {Heading: "The café’s database is taking a break", Message: "Nothing is lost. Try again in a few seconds."},
-	http.StatusInternalServerError:   {Heading: "Something went wrong on our side", Message: "Try again. If it stays so, tell whoever runs the café’s computers the request id below."},
+	http.StatusBadRequest: {Heading: "That request can’t be read", Message: "Go back and try again."},
+	http.StatusForbidden: {Heading: "This form can’t be used any more",
+		Message: "It was opened before you signed in, or it came from another site. Nothing was changed. Go back, reload " +
+			"the page and try again."},
+	http.StatusNotFound: {Heading: "There is nothing here",
+		Message: "It may have been deleted or finished in the meantime, or the address is mistyped."},
+	http.StatusMethodNotAllowed: {Heading: "That can’t be done here",
+		Message: "The address exists, but not for this. Go back and use the buttons of the page."},
+	http.StatusConflict: {Heading: "That can’t be done just now", Message: ""},
+	http.StatusRequestEntityTooLarge: {Heading: "That is too much at once",
+		Message: "Shorten what you typed. Nothing was changed."},
+	http.StatusTooManyRequests: {Heading: "Too many tries", Message: ""},
+	http.StatusServiceUnavailable: {Heading: "The café’s database is taking a break",
+		Message: "Nothing is lost. Try again in a few seconds."},
+	http.StatusInternalServerError: {Heading: "Something went wrong on our side",
+		Message: "Try again. If it stays so, tell whoever runs the café’s computers the request id below."},
 }
 
 // showError writes the page for an error that no handler has answered. It is the one place that

@@ -114,8 +114,9 @@ func (r conflictRow) Differs() bool { return r.Yours != r.Theirs }
 
 // showConflict answers a stale save: mine is the form as it was sent, theirs as the row is now.
 func (s *Server) showConflict(c echo.Context, mine, theirs form) error {
-	page := conflict{layout: mine.layout, Heading: "Somebody else was quicker", Action: mine.Action, Version: theirs.Version,
-		Hidden: mine.Fields, Submit: "Save my version", Keep: mine.Cancel}
+	page := conflict{layout: mine.layout, Heading: "Somebody else was quicker", Action: mine.Action,
+		Version: theirs.Version,
+		Hidden:  mine.Fields, Submit: "Save my version", Keep: mine.Cancel}
 	page.Title, page.Failed = page.Heading, true
 	for i, f := range mine.Fields {
 		page.Rows = append(page.Rows, conflictRow{Label: f.Label, Yours: f.Value, Theirs: theirs.Fields[i].Value})

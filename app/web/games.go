@@ -21,11 +21,14 @@ func (s *Server) gameForm(c echo.Context, title string, g cafe.Game) form {
 		layout: s.layout(c, title), Heading: title, Version: g.Version, Submit: "Save", Cancel: "/",
 		Fields: []field{
 			{Name: "name", Label: "Name", Value: g.Name, Max: cafe.MaxGameName},
-			{Name: "copies", Label: "Copies", Hint: "How many of it the café has", Value: count(g.Copies), Number: true, Max: cafe.MaxCopies},
+			{Name: "copies", Label: "Copies", Hint: "How many of it the café has", Value: count(g.Copies), Number: true,
+				Max: cafe.MaxCopies},
 			{Name: "min_players", Label: "Players, from", Value: count(g.MinPlayers), Number: true, Max: cafe.MaxPlayers},
 			{Name: "max_players", Label: "Players, to", Value: count(g.MaxPlayers), Number: true, Max: cafe.MaxPlayers},
-			{Name: "minutes", Label: "Minutes", Hint: "How long a game takes", Value: count(g.Minutes), Number: true, Max: cafe.MaxMinutes},
-			{Name: "shelf", Label: "Shelf note", Hint: "Where it stands, what is missing", Value: g.Shelf, Max: cafe.MaxShelfNote, Optional: true},
+			{Name: "minutes", Label: "Minutes", Hint: "How long a game takes", Value: count(g.Minutes), Number: true,
+				Max: cafe.MaxMinutes},
+			{Name: "shelf", Label: "Shelf note", Hint: "Where it stands, what is missing", Value: g.Shelf,
+				Max: cafe.MaxShelfNote, Optional: true},
 		},
 	}
 }
@@ -48,7 +51,8 @@ func postedGame(c echo.Context) cafe.Game {
 	form := c.Request().PostForm
 	return cafe.Game{
 		Name: form.Get("name"), Shelf: form.Get("shelf"), Copies: number(form.Get("copies")), Version: version(c),
-		MinPlayers: number(form.Get("min_players")), MaxPlayers: number(form.Get("max_players")), Minutes: number(form.Get("minutes")),
+		MinPlayers: number(form.Get("min_players")), MaxPlayers: number(form.Get("max_players")),
+		Minutes: number(form.Get("minutes")),
 	}
 }
 

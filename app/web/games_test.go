@@ -9,7 +9,8 @@ import (
 
 // azul is a form as staff fill it in.
 func azul() url.Values {
-	return url.Values{"name": {"Azul"}, "copies": {"2"}, "min_players": {"2"}, "max_players": {"4"}, "minutes": {"45"}, "shelf": {"A1"}}
+	return url.Values{"name": {"Azul"}, "copies": {"2"}, "min_players": {"2"}, "max_players": {"4"}, "minutes": {"45"},
+		"shelf": {"A1"}}
 }
 
 func TestGames(t *testing.T) {
@@ -75,7 +76,8 @@ func TestGameForm(t *testing.T) {
 			if got := input.AttrOr("value", ""); got != test.value {
 				t.Errorf("got %q in the field, want what was typed", got)
 			}
-			if input.AttrOr("aria-invalid", "") != "true" || p.Find("#"+test.field+"-problem").Length() != 1 || p.Find(`.summary a[href="#`+test.field+`"]`).Length() != 1 {
+			if input.AttrOr("aria-invalid", "") != "true" || p.Find("#"+test.field+"-problem").Length() != 1 ||
+				p.Find(`.summary a[href="#`+test.field+`"]`).Length() != 1 {
 				t.Errorf("the words are not beside the field and in the summary")
 			}
 			if test.status == 409 && p.Find(fmt.Sprintf(`.summary a[href="/games/%d"]`, other.ID)).Length() != 1 {

@@ -67,7 +67,8 @@ func (s *Server) listCustomers(c echo.Context) error { return s.list(c, "Reserva
 // list shows what the URL asks for. Everything that can be chosen on the page is in the URL.
 func (s *Server) list(c echo.Context, title string, games, customers bool) error {
 	q, ctx := c.QueryParams(), c.Request().Context()
-	page := indexPage{Heading: title, Path: c.Path(), Query: q.Get("q"), Players: q.Get("players"), Minutes: q.Get("minutes")}
+	page := indexPage{Heading: title, Path: c.Path(), Query: q.Get("q"), Players: q.Get("players"),
+		Minutes: q.Get("minutes")}
 	page.Clear = page.Query != "" || page.Players != "" || page.Minutes != ""
 	g, r, wrong := filters(q)
 	page.Fields = wrong
@@ -145,16 +146,21 @@ func filters(q url.Values) (g cafe.GameFilter, r cafe.CustomerFilter, wrong []fi
 	}
 	text := q.Get("q")
 	if len([]rune(text)) > cafe.MaxGameName {
-		wrong = append(wrong, field{Name: "q", Label: "Search", Problem: fmt.Sprintf("Search for %d characters at most", cafe.MaxGameName)})
+		wrong = append(wrong, field{Name: "q", Label: "Search",
+			Problem: fmt.Sprintf("Search for %d characters at most", cafe.MaxGameName)})
 		text = ""
 	}
 	g = cafe.GameFilter{Query: text, Page: page("gpage"),
-		Players: limit("players", "Players", cafe.MaxPlayers, fmt.Sprintf("Enter how many want to play, from 1 to %d", cafe.MaxPlayers)),
-		Minutes: limit("minutes", "Minutes", cafe.MaxMinutes, fmt.Sprintf("Enter how long it may take, from 1 to %d minutes", cafe.MaxMinutes))}
-	sort, desc := order("gsort", string(cafe.GamesByName), string(cafe.GamesByCopies), string(cafe.GamesByPlayers), string(cafe.GamesByMinutes))
+		Players: limit("players", "Players", cafe.MaxPlayers,
+			fmt.Sprintf("Enter how many want to play, from 1 to %d", cafe.MaxPlayers)),
+		Minutes: limit("minutes", "Minutes", cafe.MaxMinutes,
+			fmt.Sprintf("Enter how long it may take, from 1 to %d minutes", cafe.MaxMinutes))}
+	sort, desc := order("gsort", string(cafe.GamesByName), string(cafe.GamesByCopies), string(cafe.GamesByPlayers),
+		string(cafe.GamesByMinutes))
 	g.Sort, g.Desc = cafe.GameSort(sort), desc
 	r = cafe.CustomerFilter{Query: text, Page: page("cpage")}
-	sort, desc = order("csort", string(cafe.CustomersByTime), string(cafe.CustomersByName), string(cafe.CustomersByTable), string(cafe.CustomersByGame))
+	sort, desc = order("csort", string(cafe.CustomersByTime), string(cafe.CustomersByName), string(cafe.CustomersByTable),
+		string(cafe.CustomersByGame))
 	r.Sort, r.Desc = cafe.CustomerSort(sort), desc
 	return g, r, wrong
 }

@@ -17,7 +17,9 @@ func TestIndex(t *testing.T) {
 	}
 	b := s.signedIn()
 	names := func(p *page, table string) (list []string) {
-		p.Find("table." + table + " tbody th").Each(func(_ int, th *goquery.Selection) { list = append(list, strings.TrimSpace(th.Text())) })
+		p.Find("table." + table + " tbody th").Each(func(_ int, th *goquery.Selection) {
+			list = append(list, strings.TrimSpace(th.Text()))
+		})
 		return list
 	}
 	follow := func(p *page, selector string) *page {
@@ -49,7 +51,8 @@ func TestIndex(t *testing.T) {
 			t.Errorf("got aria-sort %q", got.AttrOr("aria-sort", ""))
 		}
 		p = follow(p, `table.customers th[aria-sort] a`)
-		if got := names(p, "customers"); got[0] != "Customer 50" || p.Find(`table.customers th[aria-sort]`).AttrOr("aria-sort", "") != "descending" {
+		if got := names(p, "customers"); got[0] != "Customer 50" ||
+			p.Find(`table.customers th[aria-sort]`).AttrOr("aria-sort", "") != "descending" {
 			t.Errorf("got %v first", got[0])
 		}
 		if p.Find("#q").AttrOr("value", "") != "0" {
@@ -61,7 +64,8 @@ func TestIndex(t *testing.T) {
 		b.get("/?q=nothing").want(t, 200, "No game fits.", "No reservation fits.")
 		b.get("/games?gpage=9").want(t, 200, "No game fits.")
 	})
-	for _, query := range []string{"players=x", "players=-1", "minutes=99999", "gsort=shelf", "csort=-id", "gpage=0", "cpage=x", "q=" + strings.Repeat("x", 151)} {
+	for _, query := range []string{"players=x", "players=-1", "minutes=99999", "gsort=shelf", "csort=-id", "gpage=0",
+		"cpage=x", "q=" + strings.Repeat("x", 151)} {
 		t.Run("Err"+query[:7], func(t *testing.T) { b.get("/?"+query).want(t, 422, "There is a problem") })
 	}
 }

@@ -54,8 +54,9 @@ func newSite(t *testing.T, change ...func(*web.Config)) site {
 		t.Fatal(err)
 	}
 	_, proxies, _ := net.ParseCIDR("127.0.0.0/8")
-	c := web.Config{Store: s.db, Staff: staff, SessionKey: []byte(strings.Repeat("k", 32)), Release: "r1", TrustedProxies: []*net.IPNet{proxies},
-		Log: slog.New(slog.NewJSONHandler(&locked{w: s.log}, nil)), Metrics: prometheus.NewRegistry(), Now: time.Now}
+	c := web.Config{Store: s.db, Staff: staff, SessionKey: []byte(strings.Repeat("k", 32)), Release: "r1",
+		TrustedProxies: []*net.IPNet{proxies}, Log: slog.New(slog.NewJSONHandler(&locked{w: s.log}, nil)),
+		Metrics: prometheus.NewRegistry(), Now: time.Now}
 	for _, f := range change {
 		f(&c)
 	}
@@ -149,7 +150,8 @@ func (b *browser) do(r *http.Request) *page {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.page = &page{Document: doc, status: response.StatusCode, path: response.Request.URL.RequestURI(), header: response.Header, body: body.String()}
+	b.page = &page{Document: doc, status: response.StatusCode, path: response.Request.URL.RequestURI(),
+		header: response.Header, body: body.String()}
 	if strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") {
 		wellFormed(b.t, b.page)
 	}
@@ -198,7 +200,8 @@ func wellFormed(t *testing.T, p *page) {
 	if failed := p.status >= 400; failed != strings.HasPrefix(p.Find("title").Text(), "Error: ") {
 		t.Errorf("%s: status %d has the title %q", p.path, p.status, p.Find("title").Text())
 	}
-	if p.header.Get("X-Release") != "r1" || p.header.Get("X-Request-Id") == "" || !strings.Contains(p.header.Get("Content-Security-Policy"), "default-src 'none'") ||
+	if p.header.Get("X-Release") != "r1" || p.header.Get("X-Request-Id") == "" ||
+		!strings.Contains(p.header.Get("Content-Security-Policy"), "default-src 'none'") ||
 		p.header.Get("X-Content-Type-Options") != "nosniff" || p.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%s: headers %v", p.path, p.header)
 	}

@@ -28,7 +28,8 @@ func (s *Server) observe() echo.MiddlewareFunc {
 		Name: "cafe_http_request_seconds", Help: "Time to answer a request.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"method", "route", "code"})
-	factory.NewGaugeVec(prometheus.GaugeOpts{Name: "cafe_release", Help: "1, labelled with the release."}, []string{"release"}).
+	factory.NewGaugeVec(prometheus.GaugeOpts{Name: "cafe_release", Help: "1, labelled with the release."},
+		[]string{"release"}).
 		WithLabelValues(s.Release).Set(1)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

@@ -56,7 +56,8 @@ type layout struct {
 
 func (s *Server) layout(c echo.Context, title string) layout {
 	v := sessionOf(c)
-	l := layout{Title: title, Staff: v.Staff, Here: c.Request().URL.RequestURI(), Now: s.Now(), Release: s.Release, Request: requestID(c)}
+	l := layout{Title: title, Staff: v.Staff, Here: c.Request().URL.RequestURI(), Now: s.Now(), Release: s.Release,
+		Request: requestID(c)}
 	if v.ID != "" {
 		l.Token = s.sessions.token(v.ID)
 	}

@@ -16,7 +16,8 @@ func TestAgo(t *testing.T) {
 	at := s.customer("Ann", 1, s.game("Azul", 1).ID).ReservedAt
 	b := s.signedIn()
 	for after, want := range map[time.Duration]string{
-		0: "just now", -time.Minute: "just now", 12*time.Minute + time.Second: "12 min ago", 65 * time.Minute: "1 h 5 min ago", 25 * time.Hour: "1 day ago", 50 * time.Hour: "2 days ago",
+		0: "just now", -time.Minute: "just now", 12*time.Minute + time.Second: "12 min ago",
+		65 * time.Minute: "1 h 5 min ago", 25 * time.Hour: "1 day ago", 50 * time.Hour: "2 days ago",
 	} {
 		now = at.Add(after)
 		if got := strings.TrimSpace(b.get("/").Find("table.customers .ago").Text()); got != want {

@@ -52,7 +52,8 @@ func ParseStaff(r io.Reader) (Staff, error) {
 
 // HashPassword returns the line of an account.
 func HashPassword(name, password string) (string, error) {
-	if name == "" || strings.ContainsAny(name, ":\r\n") || strings.HasPrefix(name, "#") || strings.TrimSpace(name) != name {
+	if name == "" || strings.ContainsAny(name, ":\r\n") || strings.HasPrefix(name, "#") ||
+		strings.TrimSpace(name) != name {
 		return "", fmt.Errorf("a name must not be empty, hold a colon, begin with # or have space around it")
 	}
 	if len(password) < 8 || len(password) > 72 {

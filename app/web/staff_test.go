@@ -32,7 +32,8 @@ func TestParseStaff(t *testing.T) {
 
 func TestHashPassword(t *testing.T) {
 	t.Parallel()
-	for _, test := range [][2]string{{"", password}, {"a:b", password}, {"#a", password}, {" a", password}, {"anna", "short"}, {"anna", strings.Repeat("x", 73)}} {
+	for _, test := range [][2]string{{"", password}, {"a:b", password}, {"#a", password}, {" a", password},
+		{"anna", "short"}, {"anna", strings.Repeat("x", 73)}} {
 		if line, err := web.HashPassword(test[0], test[1]); err == nil {
 			t.Errorf("%q, %q: got %q, want an error", test[0], test[1], line)
 		}

@@ -118,7 +118,8 @@ func (s *stack) startCafe(ctx context.Context, migrate, key, staff string) error
 		Image: engine.Image("app"),
 		Env: map[string]string{"CAFE_DB_PASSWORD_FILE": "/run/cafe", "CAFE_SESSION_KEY_FILE": "/run/key",
 			"CAFE_STAFF_FILE": "/run/staff", "CAFE_DRAIN": "0s"},
-		Files:              []testcontainers.ContainerFile{secret("cafe", s.password), secret("key", key), secret("staff", staff)},
+		Files: []testcontainers.ContainerFile{secret("cafe", s.password), secret("key", key),
+			secret("staff", staff)},
 		HostConfigModifier: confined,
 		WaitingFor:         wait.ForHealthCheck().WithStartupTimeout(time.Minute),
 	})
@@ -169,11 +170,14 @@ func (s *stack) startBrowser(ctx context.Context) error {
 }
 
 // start starts one container, which the others find by its name.
-func (s *stack) start(ctx context.Context, name string, request testcontainers.ContainerRequest) (testcontainers.Container, error) {
+func (s *stack) start(ctx context.Context, name string,
+	request testcontainers.ContainerRequest,
+) (testcontainers.Container, error) {
 	request.Labels = engine.Labels()
 	request.Networks = []string{s.network.Name}
 	request.NetworkAliases = map[string][]string{s.network.Name: {name}}
-	c, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{Started: true, ContainerRequest: request})
+	c, err := testcontainers.GenericContainer(ctx,
+		testcontainers.GenericContainerRequest{Started: true, ContainerRequest: request})
 	if c != nil {
 		s.started <- c
 	}
@@ -212,7 +216,8 @@ func confined(c *container.HostConfig) {
 }
 
 func secret(name, value string) testcontainers.ContainerFile {
-	return testcontainers.ContainerFile{Reader: strings.NewReader(value), ContainerFilePath: "/run/" + name, FileMode: 0o444}
+	return testcontainers.ContainerFile{Reader: strings.NewReader(value), ContainerFilePath: "/run/" + name,
+		FileMode: 0o444}
 }
 
 func logs(ctx context.Context, c testcontainers.Container) string {
@@ -235,7 +240,8 @@ func (s *stack) fill(ctx context.Context, server testcontainers.Container) error
 	if err != nil {
 		return err
 	}
-	db, err := mysql.Open(mysql.Config{Host: host, Port: port.Int(), Name: "cafe", User: "cafe", Password: s.password}, slog.New(slog.DiscardHandler))
+	db, err := mysql.Open(mysql.Config{Host: host, Port: port.Int(), Name: "cafe", User: "cafe", Password: s.password},
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -268,7 +274,8 @@ func (s *stack) fill(ctx context.Context, server testcontainers.Container) error
 		if err := db.CreateCustomer(ctx, &c, false); err != nil {
 			return err
 		}
-		if _, err := db.Pool().ExecContext(ctx, "UPDATE customers SET reserved_at = reserved_at - INTERVAL ? MINUTE WHERE id = ?", r.minutes, c.ID); err != nil {
+		if _, err := db.Pool().ExecContext(ctx,
+			"UPDATE customers SET reserved_at = reserved_at - INTERVAL ? MINUTE WHERE id = ?", r.minutes, c.ID); err != nil {
 			return err
 		}
 	}

@@ -60,7 +60,8 @@ func (v *visitor) shoot(name string) {
 		scale        float64
 	}{{"light", "light", desktop, 1}, {"dark", "dark", desktop, 1}, {"phone", "light", screen{390, 844}, 2}} {
 		v.size(look.screen, look.scale)
-		media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}}
+		scheme := emulation.MediaFeature{Name: "prefers-color-scheme", Value: look.scheme}
+		media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{&scheme}}
 		if _, err := chromedp.Call(v.ctx, emulation.SetEmulatedMedia, media); err != nil {
 			v.t.Fatal(err)
 		}

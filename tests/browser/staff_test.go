@@ -219,7 +219,8 @@ func TestKeyboard(t *testing.T) {
 	}
 	// As a keyboard does it: the keydown follows the link, so no character comes after it. One would
 	// arrive in the field and send the form.
-	for _, event := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
+	for _, event := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown,
+		input.DispatchKeyEventTypeKeyUp} {
 		enter := input.DispatchKeyEventParams{Type: event, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13}
 		if _, err := chromedp.Call(v.ctx, input.DispatchKeyEvent, enter); err != nil {
 			t.Fatal(err)
@@ -234,7 +235,8 @@ func TestInlineCodeIsForbidden(t *testing.T) {
 	t.Parallel()
 	v := visit(t, desktop, true)
 	v.open("/signin")
-	inject := `document.body.insertAdjacentHTML("beforeend", '<p style="color:red" onclick="1">x</p><img src="x:" onerror="document.title=1">'); 0`
+	inject := `document.body.insertAdjacentHTML("beforeend",
+		'<p style="color:red" onclick="1">x</p><img src="x:" onerror="document.title=1">'); 0`
 	if _, err := chromedp.Run(v.ctx, chromedp.Evaluate[int](inject)); err != nil {
 		t.Fatal(err)
 	}

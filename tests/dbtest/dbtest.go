@@ -56,7 +56,8 @@ func Start(ctx context.Context) (*Server, error) {
 	}
 	s := &Server{password: rand.Text(), migrate: rand.Text()}
 	secret := func(name, value string) testcontainers.ContainerFile {
-		return testcontainers.ContainerFile{Reader: strings.NewReader(value), ContainerFilePath: "/run/" + name, FileMode: 0o444}
+		return testcontainers.ContainerFile{Reader: strings.NewReader(value), ContainerFilePath: "/run/" + name,
+			FileMode: 0o444}
 	}
 	var err error
 	s.container, err = testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
@@ -111,7 +112,8 @@ func (s *Server) Stop() {
 // Empty makes a database with nothing in it and returns how the migrations reach it.
 func (s *Server) Empty(t testing.TB) mysql.Config {
 	t.Helper()
-	c := mysql.Config{Host: s.host, Port: s.port, Name: "test_" + strings.ToLower(rand.Text()), User: "cafe_migrate", Password: s.migrate}
+	c := mysql.Config{Host: s.host, Port: s.port, Name: "test_" + strings.ToLower(rand.Text()), User: "cafe_migrate",
+		Password: s.migrate}
 	admin := s.raw(t, c, "")
 	if _, err := admin.Exec("CREATE DATABASE " + c.Name); err != nil {
 		t.Fatalf("create database: %v", err)

@@ -23,11 +23,14 @@ func (s *Server) Fill(t testing.TB, c mysql.Config, games, customers int) {
 		{"SET SESSION cte_max_recursion_depth = 1000000", nil},
 		{`INSERT INTO board_games (name, copies, min_players, max_players, minutes, shelf)
 			WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-			SELECT CONCAT('Game ', LPAD(i, 6, '0')), 1 + i MOD 9, 1 + i MOD 3, 3 + i MOD 5, 15 * (1 + i MOD 12), CONCAT('Shelf ', i MOD 40) FROM n`, []any{games}},
+			SELECT CONCAT('Game ', LPAD(i, 6, '0')), 1 + i MOD 9, 1 + i MOD 3, 3 + i MOD 5, 15 * (1 + i MOD 12),
+				CONCAT('Shelf ', i MOD 40) FROM n`, []any{games}},
 		{`INSERT INTO customers (name, table_number, game_id, reserved_at)
 			WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-			SELECT CONCAT('Guest ', LPAD(i * 7919 MOD 1000003, 7, '0')), 1 + i MOD 200, g.id, UTC_TIMESTAMP(6) - INTERVAL ? - i SECOND
-			FROM n JOIN board_games g ON g.name = CONCAT('Game ', LPAD(1 + i * 31 MOD ?, 6, '0'))`, []any{customers, customers, games}},
+			SELECT CONCAT('Guest ', LPAD(i * 7919 MOD 1000003, 7, '0')), 1 + i MOD 200, g.id,
+				UTC_TIMESTAMP(6) - INTERVAL ? - i SECOND
+			FROM n JOIN board_games g ON g.name = CONCAT('Game ', LPAD(1 + i * 31 MOD ?, 6, '0'))`,
+			[]any{customers, customers, games}},
 		// What the server does by itself some seconds later.
 		{"ANALYZE TABLE board_games, customers", nil},
 	} {

@@ -20,7 +20,9 @@ import (
 // again until the command no longer runs. testcontainers' Exec of the version that shares our Docker SDK does
 // neither: now and then it says 0 before the command has begun
 // (https://github.com/testcontainers/testcontainers-go/pull/3766).
-func Exec(ctx context.Context, docker *client.Client, id string, options container.ExecOptions, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+func Exec(ctx context.Context, docker *client.Client, id string, options container.ExecOptions,
+	stdin io.Reader, stdout, stderr io.Writer,
+) (int, error) {
 	options.AttachStdin, options.AttachStdout, options.AttachStderr = stdin != nil, true, true
 	exec, err := docker.ContainerExecCreate(ctx, id, options)
 	if err != nil {
@@ -34,8 +36,8 @@ func Exec(ctx context.Context, docker *client.Client, id string, options contain
 	defer context.AfterFunc(ctx, stream.Close)()
 	if stdin != nil {
 		go func() {
-			io.Copy(stream.Conn, stdin) // that a command ends without reading all is its own business
-			stream.CloseWrite()
+			_, _ = io.Copy(stream.Conn, stdin) // that a command ends without reading all is its own business
+			_ = stream.CloseWrite()
 		}()
 	}
 	if _, err := stdcopy.StdCopy(stdout, stderr, stream.Reader); err != nil {

@@ -55,7 +55,8 @@ func knock(t *testing.T) map[string][]string {
 		export ANSIBLE_HOME=/tmp/.ansible ANSIBLE_NOCOLOR=1
 		cd ansible
 		render() { # SUFFIX [OPTION...]
-			ansible all -i inventory.example -c local -m template -e @roles/firewall/defaults/main.yml -e @roles/firewall/vars/main.yml \
+			ansible all -i inventory.example -c local -m template \
+				-e @roles/firewall/defaults/main.yml -e @roles/firewall/vars/main.yml \
 				-a "src=roles/firewall/templates/firewall.nft.j2 dest=/tmp/{{ inventory_hostname }}$1" "${@:2}"
 		}
 		render '' >&2
@@ -67,12 +68,14 @@ func knock(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arguments := []string{"run", "--rm", "--interactive", "--network", "none", "--user", "0:0", "--sysctl", "net.ipv4.ip_forward=1",
-		"--cap-add", "NET_ADMIN", "--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined", "--security-opt", "seccomp=unconfined"}
+	arguments := []string{"run", "--rm", "--interactive", "--network", "none", "--user", "0:0",
+		"--sysctl", "net.ipv4.ip_forward=1", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_ADMIN",
+		"--security-opt", "apparmor=unconfined", "--security-opt", "seccomp=unconfined"}
 	for name, value := range engine.Labels() {
 		arguments = append(arguments, "--label", name+"="+value)
 	}
-	docker := exec.CommandContext(t.Context(), "docker", append(arguments, engine.Toolbox(), "bash", "-euo", "pipefail", "-c", script)...)
+	docker := exec.CommandContext(t.Context(), "docker",
+		append(arguments, engine.Toolbox(), "bash", "-euo", "pipefail", "-c", script)...)
 	docker.Stdin = bytes.NewReader(archive)
 	var diagnostics bytes.Buffer
 	docker.Stderr = &diagnostics

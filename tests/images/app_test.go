@@ -1,4 +1,4 @@
-package images
+package images_test
 
 import (
 	"strings"
@@ -22,7 +22,8 @@ func TestAppNamesTheVariableThatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if log := logs(t, app); state.ExitCode != 1 || strings.Count(log, "\n") != 1 || !strings.Contains(log, "CAFE_DB_PASSWORD") {
+	if log := logs(t, app); state.ExitCode != 1 || strings.Count(log, "\n") != 1 ||
+		!strings.Contains(log, "CAFE_DB_PASSWORD") {
 		t.Errorf("exit %d, log %q; want 1 and one line that names the variable", state.ExitCode, log)
 	}
 }

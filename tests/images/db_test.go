@@ -1,4 +1,4 @@
-package images
+package images_test
 
 import (
 	"database/sql"
@@ -66,7 +66,8 @@ func volumeWith(t *testing.T, files secrets) string {
 		request.Files = append(request.Files, testcontainers.ContainerFile{
 			Reader: strings.NewReader(content), ContainerFilePath: "/secrets/" + file, FileMode: 0o444})
 	}
-	c, err := testcontainers.GenericContainer(t.Context(), testcontainers.GenericContainerRequest{ContainerRequest: request, Logger: quiet{}})
+	c, err := testcontainers.GenericContainer(t.Context(),
+		testcontainers.GenericContainerRequest{ContainerRequest: request, Logger: quiet{}})
 	testcontainers.CleanupContainer(t, c)
 	if err != nil {
 		t.Fatalf("fill a volume: %v", err)
@@ -136,7 +137,8 @@ func TestDBHasTheAccountsOfTheCafeAndNoOthers(t *testing.T) {
 		}
 		processes := run(t, db, "bash", "-c", `cat /proc/[0-9]*/{cmdline,environ} | tr '\0' '\n'`)
 		for _, password := range []string{cafePassword, migratePassword} {
-			for place, text := range map[string]string{"log": logs(t, db), "description": string(described), "processes": processes} {
+			for place, text := range map[string]string{"log": logs(t, db), "description": string(described),
+				"processes": processes} {
 				if strings.Contains(text, password) {
 					t.Errorf("a password is in the %s", place)
 				}
@@ -157,7 +159,8 @@ func TestDBKeepsItsDataAndTakesNewPasswords(t *testing.T) {
 
 	second := start(t, database(t, data, passwords))
 	var name string
-	if err := connect(t, second, "cafe", cafePassword).QueryRow("SELECT name FROM t").Scan(&name); err != nil || name != "Café ☕ 🎲" {
+	if err := connect(t, second, "cafe", cafePassword).QueryRow("SELECT name FROM t").Scan(&name); err != nil ||
+		name != "Café ☕ 🎲" {
 		t.Errorf("got %q, %v; want what was written before the kill", name, err)
 	}
 	if log := logs(t, second); strings.Contains(log, "initializing") {

@@ -1,6 +1,6 @@
-// Package images tests the contract of the three images: what each needs, keeps to and answers,
+// Package images_test tests the contract of the three images: what each needs, keeps to and answers,
 // under the restrictions that they run with everywhere (read-only, no capabilities, no root).
-package images
+package images_test
 
 import (
 	"context"

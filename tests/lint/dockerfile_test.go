@@ -1,6 +1,6 @@
-// Package lint checks what no linter from the shelf knows: the rules that this repository has for
+// Package lint_test checks what no linter from the shelf knows: the rules that this repository has for
 // its Dockerfiles.
-package lint
+package lint_test
 
 import (
 	"fmt"
@@ -113,7 +113,8 @@ var (
 	rootReason = regexp.MustCompile(`(?m)^# Root: \S`)
 	syntaxLine = regexp.MustCompile(`(?im)^#\s*syntax\s*=`)
 	// What the classic builder, the only one in Debian 12, does not know.
-	buildKitFlag = regexp.MustCompile(`^(--\S+\s+)*--(mount|network|security|chmod|link|parents|exclude|checksum|keep-git-dir)\b`)
+	buildKitFlag = regexp.MustCompile(`^(--\S+\s+)*--` +
+		`(mount|network|security|chmod|link|parents|exclude|checksum|keep-git-dir)\b`)
 	hereDocument = regexp.MustCompile(`<<-?\s*["']?[A-Za-z_]`)
 	argument     = regexp.MustCompile(`^\$\{?(\w+)\}?$`)
 	numericUser  = regexp.MustCompile(`^[1-9]\d*(:\d+)?$`)

@@ -1,4 +1,4 @@
-package lint
+package lint_test
 
 import (
 	"os"
@@ -31,6 +31,7 @@ func TestOneGoEverywhere(t *testing.T) {
 	version := strings.TrimPrefix(found[1], "go")
 	for file, want := range map[string]string{
 		"jenkins/agent/Dockerfile": "golang:" + version + "-",
+		"infra/tools/go.mod":       "toolchain " + found[1] + "\n",
 		"README.md":                "older than " + version + ",",
 	} {
 		if !strings.Contains(read(file), want) {

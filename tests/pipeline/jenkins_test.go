@@ -19,7 +19,8 @@ import (
 // What configures Jenkins, as far as it can be checked where no Jenkins can be had.
 
 func TestCasc(t *testing.T) {
-	for _, fault := range faults(t, read(t, "jenkins/casc.yaml"), read(t, "Jenkinsfile"), read(t, "jenkins/jobs/cafe.groovy")) {
+	for _, fault := range faults(t, read(t, "jenkins/casc.yaml"), read(t, "Jenkinsfile"),
+		read(t, "jenkins/jobs/cafe.groovy")) {
 		t.Error(fault)
 	}
 }
@@ -31,19 +32,25 @@ func TestTheRulesForCasc(t *testing.T) {
 		replace, by string
 		want        string
 	}{
-		"a password in the file":        {&casc, `"${REGISTRY_PASSWORD}"`, "hunter2", "password is a literal"},
-		"a key in the file":             {&casc, `"${readFile:/run/secrets/DEPLOY_KEY}"`, "-----BEGIN", "privateKey is a literal"},
-		"a default password":            {&casc, `${JENKINS_ADMIN_PASSWORD}`, "${JENKINS_ADMIN_PASSWORD:-admin}", "has a default"},
+		"a password in the file": {&casc, `"${REGISTRY_PASSWORD}"`, "hunter2", "password is a literal"},
+		"a key in the file": {&casc, `"${readFile:/run/secrets/DEPLOY_KEY}"`, "-----BEGIN",
+			"privateKey is a literal"},
+		"a default password": {&casc, `${JENKINS_ADMIN_PASSWORD}`, "${JENKINS_ADMIN_PASSWORD:-admin}",
+			"has a default"},
 		"an executor on the controller": {&casc, "numExecutors: 0", "numExecutors: 2", "jenkins.numExecutors is 2"},
 		"anybody may sign up":           {&casc, "allowsSignup: false", "allowsSignup: true", "allowsSignup is true"},
 		"anonymous access":              {&casc, "name: authenticated", "name: anonymous", "anonymous"},
 		"a port for agents":             {&casc, "slaveAgentPort: -1", "slaveAgentPort: 50000", "slaveAgentPort is 50000"},
-		"an agent that is not verified": {&casc, "manuallyProvidedKeyVerificationStrategy", "nonVerifyingKeyVerificationStrategy", "sshHostKeyVerificationStrategy"},
-		"a label without an agent":      {&casc, "labelString: docker", "labelString: linux", "label 'docker'"},
-		"a hook without a signature":    {&casc, "- credentialsId: github-hook", "[]", "hookSecretConfigs"},
-		"a credential nobody defines":   {&file, "credentials('registry')", "credentials('registery')", "credential registery is not defined"},
-		"a credential nobody uses":      {&job, "credentialsId('github')", "credentialsId('registry')", "credential github is not used"},
-		"a credential out of reach":     {&casc, "scope: GLOBAL\n              id: deploy-key", "scope: SYSTEM\n              id: deploy-key", "deploy-key has scope SYSTEM"},
+		"an agent that is not verified": {&casc, "manuallyProvidedKeyVerificationStrategy",
+			"nonVerifyingKeyVerificationStrategy", "sshHostKeyVerificationStrategy"},
+		"a label without an agent":   {&casc, "labelString: docker", "labelString: linux", "label 'docker'"},
+		"a hook without a signature": {&casc, "- credentialsId: github-hook", "[]", "hookSecretConfigs"},
+		"a credential nobody defines": {&file, "credentials('registry')", "credentials('registery')",
+			"credential registery is not defined"},
+		"a credential nobody uses": {&job, "credentialsId('github')", "credentialsId('registry')",
+			"credential github is not used"},
+		"a credential out of reach": {&casc, "scope: GLOBAL\n              id: deploy-key",
+			"scope: SYSTEM\n              id: deploy-key", "deploy-key has scope SYSTEM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			good := *test.text
@@ -89,7 +96,8 @@ func faults(t *testing.T, casc, jenkinsfile, job string) (all []string) {
 		}
 	}
 	for path, want := range map[string]any{
-		"jenkins.numExecutors": 0, "jenkins.mode": "EXCLUSIVE", "jenkins.slaveAgentPort": -1, "jenkins.securityRealm.local.allowsSignup": false,
+		"jenkins.numExecutors": 0, "jenkins.mode": "EXCLUSIVE", "jenkins.slaveAgentPort": -1,
+		"jenkins.securityRealm.local.allowsSignup": false,
 	} {
 		if got := at(config, path); got != want {
 			fault("%s is %v, want %v", path, got, want)
@@ -117,7 +125,8 @@ func agentFaults(config any, jenkinsfile string, fault func(format string, args 
 		if got := at(node, "permanent.labelString"); got != wanted {
 			fault("the Jenkinsfile wants label '%s', the agent has '%v'", wanted, got)
 		}
-		if at(node, "permanent.launcher.ssh.sshHostKeyVerificationStrategy.manuallyProvidedKeyVerificationStrategy.key") == nil {
+		verification := at(node, "permanent.launcher.ssh.sshHostKeyVerificationStrategy")
+		if at(verification, "manuallyProvidedKeyVerificationStrategy.key") == nil {
 			fault("sshHostKeyVerificationStrategy: the agent's key is not looked at")
 		}
 	}
@@ -229,7 +238,8 @@ func TestPlugins(t *testing.T) {
 		"junit '": "junit", "archiveArtifacts ": "workflow-basic-steps", "deleteDir()": "workflow-basic-steps",
 		"readFile(": "workflow-basic-steps", "timestamps()": "timestamper", "credentials('": "credentials-binding",
 		"basicSSHUserPrivateKey:": "ssh-credentials", "string:": "plain-credentials", "globalMatrix:": "matrix-auth",
-		"ssh:": "ssh-slaves", "gitHubPluginConfig:": "github", "jobs:": "job-dsl", "security:": "job-dsl", "jenkins:": "configuration-as-code",
+		"ssh:": "ssh-slaves", "gitHubPluginConfig:": "github", "jobs:": "job-dsl", "security:": "job-dsl",
+		"jenkins:":                "configuration-as-code",
 		"multibranchPipelineJob(": "workflow-multibranch", "github {": "github-branch-source", "repositoryUrl(": "git",
 	} {
 		texts := read(t, "Jenkinsfile") + read(t, "jenkins/casc.yaml") + read(t, "jenkins/jobs/cafe.groovy")
@@ -285,7 +295,8 @@ func TestTheJob(t *testing.T) {
 	}
 
 	t.Run("a mistake in it is found", func(t *testing.T) {
-		for _, bad := range []string{strings.TrimSuffix(strings.TrimSpace(script), ")"), strings.Replace(script, "repoOwner(GITHUB_OWNER", "repoOwner(GITHUB_ONWER", 1)} {
+		for _, bad := range []string{strings.TrimSuffix(strings.TrimSpace(script), ")"),
+			strings.Replace(script, "repoOwner(GITHUB_OWNER", "repoOwner(GITHUB_ONWER", 1)} {
 			if out, err := pipeline.Jobs(t.Context(), bad, "GITHUB_OWNER=anna", "GITHUB_REPOSITORY=cafe"); err == nil {
 				t.Errorf("it was read as %s", out)
 			}

@@ -56,7 +56,8 @@ func (d dry) Do(_ context.Context, step pipeline.Step) (any, error) {
 }
 
 func build(branch string) pipeline.Build {
-	return pipeline.Build{Jenkinsfile: jenkinsfile(), Env: map[string]string{"BRANCH_NAME": branch, "WORKSPACE_TMP": "/w@tmp"}}
+	return pipeline.Build{Jenkinsfile: jenkinsfile(),
+		Env: map[string]string{"BRANCH_NAME": branch, "WORKSPACE_TMP": "/w@tmp"}}
 }
 
 func pullRequest() pipeline.Build {
@@ -88,20 +89,30 @@ func TestTheStagesOfABuild(t *testing.T) {
 		failed      string // the stage that it fails or ends in
 		description string
 	}{
-		"main is tested and delivered":        {build("main"), dry{}, "SUCCESS", all, "", ""},
-		"a branch is tested":                  {build("feature"), dry{}, "SUCCESS", checks, "", ""},
-		"a branch with main in its name":      {build("main-2"), dry{}, "SUCCESS", checks, "", ""},
-		"a pull request is tested":            {pullRequest(), dry{}, "SUCCESS", checks, "", ""},
-		"a job that knows no branch":          {pipeline.Build{Jenkinsfile: jenkinsfile(), Env: map[string]string{}}, dry{}, "SUCCESS", checks, "", ""},
-		"lint fails":                          {build("main"), dry{fail: "STAGES=lint"}, "FAILURE", all[:1], "lint", "failed.txt"},
-		"a test fails":                        {build("main"), dry{fail: "STAGES=test]"}, "FAILURE", all[:2], "test", "failed.txt"},
-		"a test leaves no results":            {build("main"), dry{fail: "junit/test.xml"}, "FAILURE", all[:2], "test", "failed.txt"},
-		"a cluster test fails":                {build("main"), dry{fail: "STAGES=test-cluster"}, "FAILURE", all[:3], "test-cluster", "failed.txt"},
-		"the images fail":                     {build("main"), dry{fail: "STAGES=images"}, "FAILURE", all[:4], "images", "failed.txt"},
-		"the registry does not let it in":     {build("main"), dry{fail: "docker login"}, "FAILURE", all[:5], "push", "failed.txt"},
-		"the push fails":                      {build("main"), dry{fail: "STAGES=push"}, "FAILURE", all[:5], "push", "failed.txt"},
-		"the deployment fails":                {build("main"), dry{fail: "STAGES=deploy"}, "FAILURE", all[:6], "deploy", "failed.txt"},
-		"the smoke test fails":                {build("main"), dry{fail: "STAGES=smoke"}, "FAILURE", all[:7], "smoke", "failed.txt"},
+		"main is tested and delivered":   {build("main"), dry{}, "SUCCESS", all, "", ""},
+		"a branch is tested":             {build("feature"), dry{}, "SUCCESS", checks, "", ""},
+		"a branch with main in its name": {build("main-2"), dry{}, "SUCCESS", checks, "", ""},
+		"a pull request is tested":       {pullRequest(), dry{}, "SUCCESS", checks, "", ""},
+		"a job that knows no branch": {pipeline.Build{Jenkinsfile: jenkinsfile(), Env: map[string]string{}}, dry{},
+			"SUCCESS", checks, "", ""},
+		"lint fails": {build("main"), dry{fail: "STAGES=lint"}, "FAILURE", all[:1], "lint",
+			"failed.txt"},
+		"a test fails": {build("main"), dry{fail: "STAGES=test]"}, "FAILURE", all[:2], "test",
+			"failed.txt"},
+		"a test leaves no results": {build("main"), dry{fail: "junit/test.xml"}, "FAILURE", all[:2], "test",
+			"failed.txt"},
+		"a cluster test fails": {build("main"), dry{fail: "STAGES=test-cluster"}, "FAILURE", all[:3],
+			"test-cluster", "failed.txt"},
+		"the images fail": {build("main"), dry{fail: "STAGES=images"}, "FAILURE", all[:4], "images",
+			"failed.txt"},
+		"the registry does not let it in": {build("main"), dry{fail: "docker login"}, "FAILURE", all[:5], "push",
+			"failed.txt"},
+		"the push fails": {build("main"), dry{fail: "STAGES=push"}, "FAILURE", all[:5], "push",
+			"failed.txt"},
+		"the deployment fails": {build("main"), dry{fail: "STAGES=deploy"}, "FAILURE", all[:6], "deploy",
+			"failed.txt"},
+		"the smoke test fails": {build("main"), dry{fail: "STAGES=smoke"}, "FAILURE", all[:7], "smoke",
+			"failed.txt"},
 		"the logout fails":                    {build("main"), dry{fail: "docker logout"}, "FAILURE", all, "", "failed.txt"},
 		"somebody aborts it during the tests": {build("main"), dry{abort: "STAGES=test]"}, "ABORTED", all[:2], "test", ""},
 		"somebody aborts the deployment":      {build("main"), dry{abort: "STAGES=deploy"}, "ABORTED", all[:6], "deploy", ""},
@@ -125,7 +136,8 @@ func TestTheStagesOfABuild(t *testing.T) {
 					t.Errorf("stage %s: %s, want %s", stage.Name, stage.State, want)
 				}
 			}
-			if !strings.Contains(report.Description, test.description) || (test.description == "") != (report.Description == "") {
+			if !strings.Contains(report.Description, test.description) ||
+				(test.description == "") != (report.Description == "") {
 				t.Errorf("the build's page says %q, want %q in it", report.Description, test.description)
 			}
 			wantCleanEnd(t, report)
@@ -219,8 +231,9 @@ func TestDeployAndSmokeSayWhatIsMissing(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no swarm":     {[]string{"deploy", "DEPLOY_HOST="}, "Which swarm? Say DEPLOY_HOST="},
-		"no addresses": {[]string{"smoke", "DEPLOY_HOST=ssh://deploy@manager", "URLS="}, "Where does the café answer? Say URLS="},
+		"no swarm": {[]string{"deploy", "DEPLOY_HOST="}, "Which swarm? Say DEPLOY_HOST="},
+		"no addresses": {[]string{"smoke", "DEPLOY_HOST=ssh://deploy@manager", "URLS="},
+			"Where does the café answer? Say URLS="},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if out, err := sandbox(t, "exit 1").make(test.args...); err == nil || !strings.Contains(out, test.want) {
@@ -237,7 +250,8 @@ func TestMakeRunsTheStagesInTheOrderOfTheJenkinsfile(t *testing.T) {
 		args  []string
 	}{
 		"a branch": {build("feature"), nil},
-		"main":     {build("main"), []string{"DEPLOY_HOST=ssh://deploy@manager", "REGISTRY=registry:5000", "URLS=http://manager"}},
+		"main": {build("main"), []string{"DEPLOY_HOST=ssh://deploy@manager", "REGISTRY=registry:5000",
+			"URLS=http://manager"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var jenkins []string

@@ -131,12 +131,14 @@ func Jobs(ctx context.Context, script string, names ...string) ([]byte, error) {
 // groovy runs one of the scripts in the toolbox. The first line of its input must be the [archive]: the
 // files are sent, not mounted, as the engine may run on another machine.
 func groovy(ctx context.Context, script string, args ...string) *exec.Cmd {
-	run := []string{"run", "--rm", "--interactive", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"}
+	run := []string{"run", "--rm", "--interactive", "--network", "none", "--read-only",
+		"--tmpfs", "/tmp", "--cap-drop", "ALL"}
 	for name, value := range engine.Labels() {
 		run = append(run, "--label", name+"="+value)
 	}
 	run = append(run, engine.Toolbox(), "bash", "-euc",
-		`read -r files; base64 -d <<<"$files" | tar --extract --gzip; exec groovy -Dfile.encoding=UTF-8 "$@"`, "bash", "runner/"+script)
+		`read -r files; base64 -d <<<"$files" | tar --extract --gzip; exec groovy -Dfile.encoding=UTF-8 "$@"`, "bash",
+		"runner/"+script)
 	return exec.CommandContext(ctx, "docker", append(run, args...)...)
 }
 
@@ -249,6 +251,6 @@ func (r *Runner) receive() (m message, err error) {
 
 // ended tells why the runner is gone: what it wrote last.
 func (r *Runner) ended(err error) error {
-	r.command.Wait()
+	_ = r.command.Wait() // its exit code says less than what it wrote
 	return fmt.Errorf("the runner has ended (%w): %s", err, strings.TrimSpace(r.stderr.String()))
 }

@@ -59,7 +59,8 @@ func TestEveryLineThatADocumentTellsToTypeWorks(t *testing.T) {
 				}
 				for i, c := range b.commands {
 					if fault := fault(c, outcomes[i]); fault != "" {
-						t.Errorf("%s:%d: %s\n%s, got exit code %d and\n%s", d.name, c.line, c.text, fault, outcomes[i].code, outcomes[i].out)
+						t.Errorf("%s:%d: %s\n%s, got exit code %d and\n%s", d.name, c.line, c.text, fault, outcomes[i].code,
+							outcomes[i].out)
 					}
 				}
 			}

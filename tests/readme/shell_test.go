@@ -90,7 +90,8 @@ func newShell(t *testing.T) *shell {
 		return slices.Contains([]string{"PATH", "RELEASE", "REGISTRY", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES",
 			"STAGES", "TESTS", "PROCESS_COVER", "HTTP_PORT", "HTTP_BIND", "COMPOSE_PROJECT_NAME"}, name)
 	})
-	s.env = append(s.env, "PATH="+bin, "STANDIN_PATH="+os.Getenv("PATH"), "STANDIN_CAFE=", "STANDIN_TOOLBOX=", "STANDIN_BUILD="+build,
+	s.env = append(s.env, "PATH="+bin, "STANDIN_PATH="+os.Getenv("PATH"), "STANDIN_CAFE=", "STANDIN_TOOLBOX=",
+		"STANDIN_BUILD="+build,
 		"STANDIN_LABEL="+engine.Label+"="+engine.Checkout())
 	return s
 }

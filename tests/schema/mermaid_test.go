@@ -56,7 +56,8 @@ func TestADiagramShowsKeysAndWhatMayBeMissing(t *testing.T) {
 	db := server.Raw(t, config)
 	for _, statement := range []string{
 		"CREATE TABLE shelf (id INT UNSIGNED PRIMARY KEY, code CHAR(3) NOT NULL UNIQUE)",
-		"CREATE TABLE box (a INT, b INT, shelf_id INT UNSIGNED NULL, PRIMARY KEY (a, b), FOREIGN KEY (shelf_id) REFERENCES shelf (id))",
+		"CREATE TABLE box (a INT, b INT, shelf_id INT UNSIGNED NULL, PRIMARY KEY (a, b), " +
+			"FOREIGN KEY (shelf_id) REFERENCES shelf (id))",
 		"CREATE TABLE goose_db_version (id INT)",
 	} {
 		if _, err := db.Exec(statement); err != nil {

@@ -80,7 +80,8 @@ func (v *visit) findHTTPS() error {
 	}
 	response.Body.Close()
 	to, err := response.Location()
-	if err == nil && response.StatusCode == http.StatusPermanentRedirect && to.Scheme == "https" && to.Hostname() == request.URL.Hostname() {
+	if err == nil && response.StatusCode == http.StatusPermanentRedirect && to.Scheme == "https" &&
+		to.Hostname() == request.URL.Hostname() {
 		v.base = "https://" + to.Host
 	}
 	return nil
@@ -198,7 +199,7 @@ func (v *visit) post(path string, page *goquery.Document, fields url.Values) (to
 		return "", err
 	}
 	defer response.Body.Close()
-	io.Copy(io.Discard, response.Body)
+	_, _ = io.Copy(io.Discard, response.Body) // or the connection is not used again
 	if response.StatusCode != http.StatusSeeOther {
 		return "", fmt.Errorf("POST %s: status %d, want 303", path, response.StatusCode)
 	}

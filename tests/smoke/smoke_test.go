@@ -36,7 +36,8 @@ func TestSmoke(t *testing.T) {
 	})
 
 	t.Run("ErrPassword", func(t *testing.T) {
-		wants(t, smoke.Run(t.Context(), café.String(), smoke.Options{}, smoke.Account{Name: account.Name, Password: "wrong"}), "sign in as staff", "422")
+		wants(t, smoke.Run(t.Context(), café.String(), smoke.Options{}, smoke.Account{Name: account.Name, Password: "wrong"}),
+			"sign in as staff", "422")
 	})
 
 	t.Run("ErrNobodyThere", func(t *testing.T) {
@@ -68,7 +69,8 @@ func TestSmoke(t *testing.T) {
 		if err := smoke.Run(t.Context(), café.String(), smoke.Options{}, account); err != nil {
 			t.Fatal(err)
 		}
-		if err := smoke.Run(t.Context(), broken, smoke.Options{}, account); err == nil || strings.Contains(err.Error(), "leftover") {
+		if err := smoke.Run(t.Context(), broken, smoke.Options{}, account); err == nil ||
+			strings.Contains(err.Error(), "leftover") {
 			t.Errorf("got %v: the leftover is still there", err)
 		}
 	})
@@ -89,15 +91,20 @@ func TestTheCommand(t *testing.T) {
 		want string
 		ok   bool
 	}{
-		"OK, at two addresses":      {[]string{"--name", "staff", "--password-file", password, café.String(), café.String()}, "deleted in", true},
-		"OK, http leads to https":   {[]string{"--name", "staff", "--password-file", password, "--tls-name", "example.com", plain}, "deleted in", true},
-		"ErrTLSName":                {[]string{"--name", "staff", "--password-file", password, "--tls-name", "cafe.test", plain}, "not cafe.test", false},
-		"ErrNoAddress":              {[]string{"--password-file", password}, "Name the address of each machine", false},
-		"ErrAddress":                {[]string{"--password-file", password, "manager"}, `"manager" is no address`, false},
-		"ErrNoPassword":             {[]string{café.String()}, "--password-file", false},
-		"ErrPasswordFile":           {[]string{"--password-file", dir + "/none", café.String()}, "no such file", false},
-		"Err, one machine of two":   {[]string{"--name", "staff", "--password-file", password, café.String(), "http://127.0.0.1:1"}, "http://127.0.0.1:1", false},
-		"ErrRelease, no secret out": {[]string{"--release", "x", "--name", "staff", "--password-file", password, café.String()}, `want "x"`, false},
+		"OK, at two addresses": {[]string{"--name", "staff", "--password-file", password, café.String(), café.String()},
+			"deleted in", true},
+		"OK, http leads to https": {[]string{"--name", "staff", "--password-file", password, "--tls-name", "example.com",
+			plain}, "deleted in", true},
+		"ErrTLSName": {[]string{"--name", "staff", "--password-file", password, "--tls-name", "cafe.test",
+			plain}, "not cafe.test", false},
+		"ErrNoAddress":    {[]string{"--password-file", password}, "Name the address of each machine", false},
+		"ErrAddress":      {[]string{"--password-file", password, "manager"}, `"manager" is no address`, false},
+		"ErrNoPassword":   {[]string{café.String()}, "--password-file", false},
+		"ErrPasswordFile": {[]string{"--password-file", dir + "/none", café.String()}, "no such file", false},
+		"Err, one machine of two": {[]string{"--name", "staff", "--password-file", password, café.String(),
+			"http://127.0.0.1:1"}, "http://127.0.0.1:1", false},
+		"ErrRelease, no secret out": {[]string{"--release", "x", "--name", "staff", "--password-file", password,
+			café.String()}, `want "x"`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			command := exec.Command(program, test.args...)
@@ -138,7 +145,8 @@ func overHTTPS(t *testing.T, café *url.URL) (plain, ca string) {
 	}))
 	t.Cleanup(leads.Close)
 	ca = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	return leads.URL, ca
@@ -168,7 +176,7 @@ func startDemo(t *testing.T) (*url.URL, smoke.Account) {
 	}
 	t.Cleanup(func() {
 		demo.Process.Kill()
-		demo.Wait()
+		_ = demo.Wait() // killed, as it is to be
 	})
 	var said strings.Builder
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {

@@ -98,8 +98,9 @@ func (v *Visitor) Post(path string, form url.Values) error {
 		return err
 	}
 	defer response.Body.Close()
-	io.Copy(io.Discard, response.Body)
-	if location := response.Header.Get("Location"); response.StatusCode != http.StatusSeeOther || strings.Contains(location, "signin") {
+	_, _ = io.Copy(io.Discard, response.Body) // or the connection is not used again
+	if location := response.Header.Get("Location"); response.StatusCode != http.StatusSeeOther ||
+		strings.Contains(location, "signin") {
 		return refused(response, "POST %s: status %d, to %q", path, response.StatusCode, location)
 	}
 	return nil

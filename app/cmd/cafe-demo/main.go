@@ -71,12 +71,13 @@ func run(ctx context.Context, addr string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server, err := web.New(web.Config{Store: db, Staff: staff, SessionKey: []byte(rand.Text() + rand.Text()), Release: "demo",
-		Log: log, Metrics: prometheus.NewRegistry(), Now: time.Now})
+	server, err := web.New(web.Config{Store: db, Staff: staff, SessionKey: []byte(rand.Text() + rand.Text()),
+		Release: "demo", Log: log, Metrics: prometheus.NewRegistry(), Now: time.Now})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "The café to try, on http://%s (nothing is kept)\n\n  name      staff\n  password  %s\n\nStop it with Ctrl-C.\n", listener.Addr(), password)
+	fmt.Fprintf(stdout, "The café to try, on http://%s (nothing is kept)\n\n  name      staff\n  password  %s\n\n"+
+		"Stop it with Ctrl-C.\n", listener.Addr(), password)
 	return server.Serve(ctx, listener, 0)
 }
 
@@ -93,12 +94,13 @@ func startEngine() (*gmsserver.Server, int, error) {
 		return nil, 0, err
 	}
 	port := reserved.Addr().(*net.TCPAddr).Port
-	engine, err := gmsserver.NewServer(gmsserver.Config{Protocol: "tcp", Address: reserved.Addr().String(), Listener: reserved},
+	config := gmsserver.Config{Protocol: "tcp", Address: reserved.Addr().String(), Listener: reserved}
+	engine, err := gmsserver.NewServer(config,
 		gms.NewDefault(provider), gmssql.NewContext, memory.NewSessionBuilder(provider), nil)
 	if err != nil {
 		return nil, 0, fmt.Errorf("embedded database: %w", err)
 	}
-	go engine.Start() // ends with Close
+	go func() { _ = engine.Start() }() // ends with Close, and with the error that it was closed
 	return engine, port, nil
 }
 
@@ -133,7 +135,8 @@ func fill(ctx context.Context, db *mysql.DB) error {
 		{"Anna", 4, "Azul"}, {"Bilal", 2, "Azul"}, {"Chloé", 7, "Azul"}, {"Dmitri", 1, "Azul"},
 		{"Emeka", 5, "Catan"}, {"Farah", 9, "Catan"}, {"Grace", 3, "Ticket to Ride"}, {"Hiro", 6, "Codenames"},
 	} {
-		if err := db.CreateCustomer(ctx, &cafe.Customer{Name: r.name, Table: r.table, GameID: ids[r.game]}, false); err != nil {
+		customer := cafe.Customer{Name: r.name, Table: r.table, GameID: ids[r.game]}
+		if err := db.CreateCustomer(ctx, &customer, false); err != nil {
 			return err
 		}
 	}

@@ -40,8 +40,10 @@ func readConfig(getenv func(string) string, serving bool) (c config, err error) 
 	if _, _, err := net.SplitHostPort(c.addr); err != nil {
 		return c, errors.New("CAFE_ADDR is not an address such as :8080")
 	}
-	c.database = mysql.Config{Host: or("CAFE_DB_HOST", "db"), Name: or("CAFE_DB_NAME", "cafe"), User: or("CAFE_DB_USER", "cafe")}
-	if c.database.Port, err = strconv.Atoi(or("CAFE_DB_PORT", "3306")); err != nil || c.database.Port < 1 || c.database.Port > 65535 {
+	c.database = mysql.Config{Host: or("CAFE_DB_HOST", "db"), Name: or("CAFE_DB_NAME", "cafe"),
+		User: or("CAFE_DB_USER", "cafe")}
+	if c.database.Port, err = strconv.Atoi(or("CAFE_DB_PORT", "3306")); err != nil || c.database.Port < 1 ||
+		c.database.Port > 65535 {
 		return c, errors.New("CAFE_DB_PORT is not a port from 1 to 65535")
 	}
 	if c.database.Password, err = secret(getenv, "CAFE_DB_PASSWORD"); err != nil {
@@ -60,7 +62,7 @@ func readConfig(getenv func(string) string, serving bool) (c config, err error) 
 	if c.https, err = strconv.ParseBool(or("CAFE_HTTPS", "false")); err != nil {
 		return c, errors.New("CAFE_HTTPS is neither true nor false")
 	}
-	for _, text := range strings.FieldsFunc(getenv("CAFE_TRUSTED_PROXIES"), func(r rune) bool { return r == ',' || r == ' ' }) {
+	for _, text := range strings.Fields(strings.ReplaceAll(getenv("CAFE_TRUSTED_PROXIES"), ",", " ")) {
 		_, network, err := net.ParseCIDR(text)
 		if err != nil {
 			return c, fmt.Errorf("CAFE_TRUSTED_PROXIES: %q is not a network such as 10.0.0.0/24", text)

@@ -181,8 +181,9 @@ func (s *bench) compare(b *testing.B) {
 	var byRollout, byDocker []used
 	for i := 0; b.Loop(); i++ {
 		byRollout = append(byRollout, deploy(fmt.Sprint("rollout", i)))
-		byDocker = append(byDocker, run(b, s.command("docker", "--host", s.host, "service", "update", "--quiet", "--detach=false",
-			"--env-add", fmt.Sprint("VALUE=docker", i), "bench_idle"), 0))
+		byDocker = append(byDocker, run(b,
+			s.command("docker", "--host", s.host, "service", "update", "--quiet", "--detach=false",
+				"--env-add", fmt.Sprint("VALUE=docker", i), "bench_idle"), 0))
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(median(byRollout), "rollout-s-median")
