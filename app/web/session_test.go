@@ -124,8 +124,9 @@ func TestSignInOverAnother(t *testing.T) {
 func TestSignOutDatabaseAway(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	away := mysql.Config{Host: "127.0.0.1", Port: 1, Name: "cafe", User: "cafe", Password: "x"}
 	for name, store := range map[string]web.Store{
-		"for all":     dbtest.MustOpen(t, mysql.Config{Host: "127.0.0.1", Port: 1, Name: "cafe", User: "cafe", Password: "x"}),
+		"for all":     dbtest.MustOpen(t, away),
 		"for the end": endless{s.db},
 	} {
 		b := s.signedIn()
