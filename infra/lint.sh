@@ -45,7 +45,7 @@ in_toolbox() {
 go_code() {
   local packages=(./...)
   if [[ $staged ]]; then mapfile -t packages < <(files '*.go' | sed 's|^|./|; s|/[^/]*$||' | sort --unique); fi
-  ((${#packages[@]} == 0)) || go tool -modfile=infra/tools/go.mod golangci-lint run "${packages[@]}"
+  ((${#packages[@]} == 0)) || go tool -modfile=infra/tools/go.mod golangci-lint run --allow-parallel-runners "${packages[@]}"
 }
 
 scripts() {
