@@ -165,7 +165,7 @@ CLUSTER_TESTS ?= ./tests/lab/... ./tests/cluster/...
 test-cluster: built ## The tests on three machines: provisioning, rollouts, faults
 	@go run ./tests/cmd/sweep
 	@trap '[[ -n "$${CLUSTER_REUSE-}" ]] || go run ./tests/cmd/sweep' EXIT; \
-		$(GOTESTSUM) --format standard-verbose -- -count=1 -p 2 -timeout 40m $(CLUSTER_TESTS)
+		$(GOTESTSUM) --format standard-verbose -- -count=1 -p 2 -timeout 60m $(CLUSTER_TESTS)
 
 # ---- Checks
 
