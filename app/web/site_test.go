@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"boardcafe/app/cafe"
 	"boardcafe/app/mysql"
 	"boardcafe/app/web"
 	"boardcafe/tests/dbtest"
@@ -53,25 +54,8 @@ func TestSignIn(t *testing.T) {
 			}
 		}
 	})
-	t.Run("ErrWrongThenPaused", func(t *testing.T) {
-		s := newSite(t)
-		b := s.visitor()
-		b.get("/signin")
-		b.submit("/signin", url.Values{"name": {"anna"}, "password": {""}}).want(t, 422, "Enter your name and your password")
-		b.submit("/signin", url.Values{"name": {"anna"}, "password": {"wrong"}}).want(t, 422, "The name or the password is wrong")
-		b.submit("/signin", url.Values{"name": {"nobody"}, "password": {"wrong"}}).want(t, 422, "The name or the password is wrong")
-		b.submit("/signin", url.Values{"name": {"anna"}, "password": {"wrong"}}).want(t, 422)
-		p := b.submit("/signin", url.Values{"name": {"anna"}, "password": {password}})
-		p.want(t, 429, "Wait a second and try again")
-		if p.header.Get("Retry-After") != "1" {
-			t.Errorf("got Retry-After %q", p.header.Get("Retry-After"))
-		}
-		time.Sleep(1100 * time.Millisecond)
-		b.submit("/signin", url.Values{"name": {"anna"}, "password": {password}}).want(t, 200)
-		if log := s.log.String(); strings.Contains(log, "anna") || strings.Contains(log, password) {
-			t.Error("the log has a name or a password")
-		}
-	})
+	t.Run("ErrWrongThenPaused", wrongThenPaused)
+	t.Run("ErrHowLong", howLong)
 	t.Run("ErrSessionOfAnotherPassword", func(t *testing.T) {
 		s := newSite(t)
 		b := s.signedIn()
@@ -105,6 +89,59 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("got cookie %q", c)
 		}
 	})
+}
+
+// wrongThenPaused changes the stored times: how long a try takes here is the machine's to say.
+func wrongThenPaused(t *testing.T) {
+	c := server.Config(t)
+	raw := server.Raw(t, c)
+	s := newSite(t, func(config *web.Config) { config.Store = dbtest.MustOpen(t, c) })
+	b := s.visitor()
+	b.get("/signin")
+	try := func(name, password string) *page {
+		t.Helper()
+		return b.submit("/signin", url.Values{"name": {name}, "password": {password}})
+	}
+	try("anna", "").want(t, 422, "Enter your name and your password")
+	try("anna", "wrong").want(t, 422, "The name or the password is wrong")
+	try("nobody", "wrong").want(t, 422, "The name or the password is wrong")
+	try("anna", "wrong").want(t, 422)
+	wantFailures(t, raw, 3)
+	if _, err := raw.Exec("UPDATE sign_in_failures SET failures = 5 WHERE failures = 2"); err != nil {
+		t.Fatal(err)
+	}
+	try("anna", password).want(t, 429, "Too many wrong passwords. Wait 15 minutes and try again")
+	if _, err := raw.Exec("UPDATE sign_in_failures SET last_failed_at = last_failed_at - INTERVAL 15 MINUTE"); err != nil {
+		t.Fatal(err)
+	}
+	try("anna", password).want(t, 200)
+	if log := s.log.String(); strings.Contains(log, "anna") || strings.Contains(log, password) {
+		t.Error("the log has a name or a password")
+	}
+}
+
+// paused is a storage that says how long to wait.
+type paused struct {
+	*mysql.DB
+	wait time.Duration
+}
+
+func (p paused) BeginSignIn(context.Context, string, string) error {
+	return &cafe.Error{Code: cafe.Busy, Message: "Too many wrong passwords.", RetryAfter: p.wait}
+}
+
+func howLong(t *testing.T) {
+	for wait, want := range map[time.Duration][2]string{
+		time.Millisecond: {"1", "a second"}, 45 * time.Second: {"45", "45 seconds"}, cafe.SignInPause: {"900", "15 minutes"},
+	} {
+		b := newSite(t, func(c *web.Config) { c.Store = paused{c.Store.(*mysql.DB), wait} }).visitor()
+		b.get("/signin")
+		p := b.submit("/signin", url.Values{"name": {"anna"}, "password": {password}})
+		p.want(t, 429, "Wait "+want[1]+" and try again")
+		if got := p.header.Get("Retry-After"); got != want[0] {
+			t.Errorf("after %v: got Retry-After %q, want %q", wait, got, want[0])
+		}
+	}
 }
 
 func TestToken(t *testing.T) {
