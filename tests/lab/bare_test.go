@@ -141,6 +141,7 @@ func TestThreeBareMachinesBecomeACafeInTenMinutes(t *testing.T) {
 
 func TestASecondRunChangesNothing(t *testing.T) {
 	l := aCafe(t)
+	l.asWritten(t)
 	l.prefer(t)
 	var took time.Duration
 	for range 2 { // the second counts where something else kept this machine busy
@@ -159,6 +160,7 @@ func TestASecondRunChangesNothing(t *testing.T) {
 // The run says all that Ansible ever says.
 func TestCheckOnACafeChangesNothingAndTellsNoSecret(t *testing.T) {
 	l := aCafe(t)
+	l.asWritten(t)
 	recap := l.play(t, "site.yml", "--check", "-vvv")
 	l.unchanged(t, recap)
 	l.wantNone(t, "the output", recap.Output)

@@ -4,6 +4,7 @@ import "testing"
 
 func TestADriftIsRepairedAndNothingElse(t *testing.T) {
 	l := aCafe(t)
+	l.asWritten(t)
 	on(t, l.Worker, `sed -i 's/^PasswordAuthentication no/PasswordAuthentication yes/' /etc/ssh/sshd_config.d/00-boardcafe.conf
 		systemctl reload ssh; sshd -T | grep '^passwordauthentication yes'`)
 	on(t, l.Manager, `nft delete rule inet boardcafe input handle "$(nft --handle list chain inet boardcafe input | sed -n 's/.*2377.* # handle //p')"`)

@@ -49,6 +49,8 @@ func TestAWorkerIsAddedAndTakenOut(t *testing.T) {
 	l.play(t, "swarm.yml")
 	await.Within(t, time.Minute, func() error { return ready(worker2) })
 	l.takeOutDead(t, worker2)
+	l.Inventory = before
+	l.play(t, "site.yml") // closes the others' firewalls to it
 
 	await.Within(t, time.Minute, l.allRun)
 	for _, m := range l.Machines()[:2] {

@@ -9,7 +9,7 @@ import (
 )
 
 // The manager's machine is lost with all that was on it. What is on the Jenkins machine, and on the one that
-// Ansible runs on, is enough. In the last file by name: what goes wrong here leaves the other tests no café.
+// Ansible runs on, is enough.
 func TestALostManagerIsReplaced(t *testing.T) {
 	l := aCafe(t)
 	v := l.staff(t, l.Manager)
