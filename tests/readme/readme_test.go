@@ -26,6 +26,8 @@ type document struct {
 
 var documents = []document{
 	{name: "README.md", cafe: true},
+	{name: "CONTRIBUTING.md"},
+	{name: "tests/README.md"},
 	{name: "docs/rollout.md", setting: `
 		export PATH="$STANDIN_BUILD:$PATH"
 		export DOCKER_HOST=ssh://deploy@manager REGISTRY=registry.example.org/cafe RELEASE=$(make -s release)`},
@@ -97,7 +99,7 @@ func TestWhatTheTextNamesExists(t *testing.T) {
 	}
 	names = append(names, decisions...)
 	seen := map[string]bool{}
-	for _, name := range append(names, "README.md") {
+	for _, name := range append(names, "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md") {
 		name = strings.TrimPrefix(name, engine.Root()+"/")
 		lines := read(t, name)
 		for _, c := range inline(lines, "ansible-playbook") {
