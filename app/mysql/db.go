@@ -159,7 +159,9 @@ func one(ctx context.Context, q queryer, dest []any, query string, args ...any) 
 }
 
 // all runs a query and scans each row.
-func all[T any](ctx context.Context, q queryer, scan func(func(...any) error) (T, error), query string, args ...any) ([]T, error) {
+func all[T any](
+	ctx context.Context, q queryer, scan func(func(...any) error) (T, error), query string, args ...any,
+) ([]T, error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -46,7 +46,8 @@ func TestMigrate(t *testing.T) {
 	})
 	t.Run("OKNewerSchema", func(t *testing.T) {
 		c := server.Config(t)
-		if _, err := server.Raw(t, c).Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)"); err != nil {
+		raw := server.Raw(t, c)
+		if _, err := raw.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)"); err != nil {
 			t.Fatal(err)
 		}
 		if err := mustOpen(t, c).CheckSchema(t.Context()); err != nil {
@@ -85,7 +86,8 @@ func TestConstraints(t *testing.T) {
 			t.Errorf("%s: got %v, want error %d", statement, err, want)
 		}
 	}
-	if _, err := raw.Exec("INSERT INTO customers (name, table_number, game_id, reserved_at) VALUES ('a', 1, ?, NOW())", g.ID); err != nil {
+	if _, err := raw.Exec("INSERT INTO customers (name, table_number, game_id, reserved_at) VALUES ('a', 1, ?, NOW())",
+		g.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := raw.Exec("DELETE FROM board_games"); err == nil {
@@ -107,7 +109,8 @@ func TestUnavailable(t *testing.T) {
 	t.Run("ErrPassword", func(t *testing.T) {
 		c := server.Config(t)
 		c.Password = "wrong"
-		if err := mustOpen(t, c).Ping(t.Context()); !errors.Is(err, mysql.ErrAccess) || strings.Contains(err.Error(), "wrong") {
+		if err := mustOpen(t, c).Ping(t.Context()); !errors.Is(err, mysql.ErrAccess) ||
+			strings.Contains(err.Error(), "wrong") {
 			t.Errorf("got %v, want ErrAccess without the password", err)
 		}
 	})
@@ -130,7 +133,8 @@ func TestUnavailable(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		wantCode(t, db.CreateCustomer(t.Context(), &cafe.Customer{Name: "Ann", Table: 1, GameID: g.ID}, false), cafe.Unavailable)
+		wantCode(t, db.CreateCustomer(t.Context(), &cafe.Customer{Name: "Ann", Table: 1, GameID: g.ID}, false),
+			cafe.Unavailable)
 		if took := time.Since(start); took > 2*mysql.StatementTimeout {
 			t.Errorf("waited %v for a lock", took)
 		}
@@ -156,7 +160,8 @@ func TestDeadlockIsRetried(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 20 {
-		if _, err := tx.Exec("INSERT INTO sign_in_failures VALUES (?, 1, NOW())", string(make([]byte, 31))+string(rune('a'+i))); err != nil {
+		if _, err := tx.Exec("INSERT INTO sign_in_failures VALUES (?, 1, NOW())",
+			string(make([]byte, 31))+string(rune('a'+i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,7 +203,8 @@ func TestSignInFailures(t *testing.T) {
 	db, raw := mustOpen(t, c), server.Raw(t, c)
 	later := func(d time.Duration) {
 		t.Helper()
-		if _, err := raw.Exec("UPDATE sign_in_failures SET last_failed_at = last_failed_at - INTERVAL ? MICROSECOND", d.Microseconds()); err != nil {
+		if _, err := raw.Exec("UPDATE sign_in_failures SET last_failed_at = last_failed_at - INTERVAL ? MICROSECOND",
+			d.Microseconds()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,13 +21,16 @@ func pair(name, address string) []byte {
 func (db *DB) BeginSignIn(ctx context.Context, name, address string) error {
 	return db.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		key := pair(name, address)
-		if _, err := tx.ExecContext(ctx, "INSERT IGNORE INTO sign_in_failures (pair, failures, last_failed_at) VALUES (?, 0, UTC_TIMESTAMP(6))", key); err != nil {
+		if _, err := tx.ExecContext(ctx,
+			"INSERT IGNORE INTO sign_in_failures (pair, failures, last_failed_at) VALUES (?, 0, UTC_TIMESTAMP(6))",
+			key); err != nil {
 			return err
 		}
 		var failures int
 		var last, now time.Time
 		if err := one(ctx, tx, []any{&failures, &last, &now},
-			"SELECT failures, last_failed_at, UTC_TIMESTAMP(6) FROM sign_in_failures WHERE pair = ? FOR UPDATE", key); err != nil {
+			"SELECT failures, last_failed_at, UTC_TIMESTAMP(6) FROM sign_in_failures WHERE pair = ? FOR UPDATE",
+			key); err != nil {
 			return err
 		}
 		since := now.Sub(last)
@@ -37,7 +40,9 @@ func (db *DB) BeginSignIn(ctx context.Context, name, address string) error {
 		if since >= cafe.SignInPause {
 			failures = 0
 		}
-		_, err := tx.ExecContext(ctx, "UPDATE sign_in_failures SET failures = ?, last_failed_at = UTC_TIMESTAMP(6) WHERE pair = ?", failures+1, key)
+		_, err := tx.ExecContext(ctx,
+			"UPDATE sign_in_failures SET failures = ?, last_failed_at = UTC_TIMESTAMP(6) WHERE pair = ?",
+			failures+1, key)
 		return err
 	})
 }

@@ -110,10 +110,13 @@ func New(c Config) (*Server, error) {
 		middleware.RequestID(),
 		s.observe(),
 		s.logRequests(),
-		middleware.RecoverWithConfig(middleware.RecoverConfig{DisableStackAll: true, LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
-			s.Log.Error("panic", "error", err, "stack", string(stack), "request_id", requestID(c))
-			return err
-		}}),
+		middleware.RecoverWithConfig(middleware.RecoverConfig{
+			DisableStackAll: true,
+			LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
+				s.Log.Error("panic", "error", err, "stack", string(stack), "request_id", requestID(c))
+				return err
+			},
+		}),
 		s.headers,
 		middleware.BodyLimit(bodyLimit),
 		middleware.ContextTimeout(requestTimeout),
@@ -249,8 +252,9 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 		// No inline code of any kind: a name that gets past the escaping still cannot run.
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "+
-			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'")
+		h.Set("Content-Security-Policy",
+			"default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "+
+				"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'")
 		h.Set("Cache-Control", "no-store") // names of customers; static files set their own
 		if s.HTTPS {                       // over plain http a browser ignores both, the second with an error in its console
 			h.Set("Strict-Transport-Security", "max-age=31536000")

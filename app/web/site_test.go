@@ -46,7 +46,8 @@ func TestSignIn(t *testing.T) {
 	})
 	t.Run("ErrElsewhere", func(t *testing.T) {
 		s := newSite(t)
-		for _, next := range []string{"//evil.example/", "https://evil.example/", `/\evil.example`, "evil", "/\t/evil.example"} {
+		for _, next := range []string{"//evil.example/", "https://evil.example/", `/\evil.example`, "evil",
+			"/\t/evil.example"} {
 			b := s.visitor()
 			b.get("/signin?next=" + url.QueryEscape(next))
 			if p := b.submit("/signin", url.Values{"name": {"anna"}, "password": {password}}); p.path != "/" {
@@ -85,7 +86,8 @@ func TestSignIn(t *testing.T) {
 		s := newSite(t, func(c *web.Config) { c.HTTPS = true })
 		p := s.visitor().get("/signin")
 		if c := p.header.Get("Set-Cookie"); !strings.HasPrefix(c, "__Host-cafe_session=") || !strings.Contains(c, "Secure") ||
-			!strings.Contains(c, "HttpOnly") || !strings.Contains(c, "SameSite=Lax") || p.header.Get("Strict-Transport-Security") == "" {
+			!strings.Contains(c, "HttpOnly") || !strings.Contains(c, "SameSite=Lax") ||
+			p.header.Get("Strict-Transport-Security") == "" {
 			t.Errorf("got cookie %q", c)
 		}
 	})
@@ -176,8 +178,8 @@ func TestErrorPages(t *testing.T) {
 	s := newSite(t)
 	b := s.signedIn()
 	for path, status := range map[string]int{
-		"/nothing": 404, "/games/0": 404, "/games/x": 404, "/games/999999": 404, "/games/99999999999999999999999": 404, "/customers/1/edit": 404,
-		"/signout": 405, "/games/1/update": 405, "/static/x/nothing.css": 404, "/games/": 404,
+		"/nothing": 404, "/games/0": 404, "/games/x": 404, "/games/999999": 404, "/games/99999999999999999999999": 404,
+		"/customers/1/edit": 404, "/signout": 405, "/games/1/update": 405, "/static/x/nothing.css": 404, "/games/": 404,
 	} {
 		b.get(path).want(t, status)
 	}
@@ -188,7 +190,8 @@ func TestErrorPages(t *testing.T) {
 	b.get("/games/new")
 	token := b.page.Find("input[name=csrf]").AttrOr("value", "")
 	// The same without a length in advance.
-	r, _ := http.NewRequest(http.MethodPost, s.http.URL+"/games", io.MultiReader(strings.NewReader("csrf="+token+"&name="), strings.NewReader(strings.Repeat("x", 300<<10))))
+	r, _ := http.NewRequest(http.MethodPost, s.http.URL+"/games",
+		io.MultiReader(strings.NewReader("csrf="+token+"&name="), strings.NewReader(strings.Repeat("x", 300<<10))))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	b.do(r).want(t, 413)
 	r, _ = http.NewRequest(http.MethodPost, s.http.URL+"/games", strings.NewReader("name=%zz"))
@@ -204,7 +207,8 @@ func TestErrorPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if body, err := io.ReadAll(response.Body); response.StatusCode != 200 || response.Header.Get("Content-Type") == "" || len(body) > 0 || err != nil {
+	if body, err := io.ReadAll(response.Body); response.StatusCode != 200 || response.Header.Get("Content-Type") == "" ||
+		len(body) > 0 || err != nil {
 		t.Errorf("HEAD of a page: %v, %d bytes, %v", response, len(body), err)
 	}
 }
@@ -219,11 +223,13 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	v.get("/signin")
-	if p := v.get("/metrics"); !strings.Contains(p.body, `cafe_http_request_seconds_count{code="200",method="GET",route="/signin"} 1`) {
+	if p := v.get("/metrics"); !strings.Contains(p.body,
+		`cafe_http_request_seconds_count{code="200",method="GET",route="/signin"} 1`) {
 		t.Errorf("got metrics %s", p.body)
 	}
 	css := v.get("/signin").Find("link[rel=stylesheet]").AttrOr("href", "")
-	if p := v.get(css); p.status != 200 || p.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || !strings.HasPrefix(p.header.Get("Content-Type"), "text/css") {
+	if p := v.get(css); p.status != 200 || p.header.Get("Cache-Control") != "public, max-age=31536000, immutable" ||
+		!strings.HasPrefix(p.header.Get("Content-Type"), "text/css") {
 		t.Errorf("%s: got %d, %v", css, p.status, p.header)
 	}
 	if p := v.get("/static/000000000000/style.css"); p.status != 200 || p.header.Get("Cache-Control") != "no-store" {
@@ -264,7 +270,8 @@ func TestDatabaseAway(t *testing.T) {
 		c.Store = dbtest.MustOpen(t, mysql.Config{Host: "127.0.0.1", Port: 1, Name: "cafe", User: "cafe", Password: "secret"})
 	})
 	b.base = away.http.URL
-	for _, path := range []string{"/", "/games", "/customers", "/games/1", "/games/1/edit", "/customers/new", "/customers/1/edit", "/games/1/remove"} {
+	for _, path := range []string{"/", "/games", "/customers", "/games/1", "/games/1/edit", "/customers/new",
+		"/customers/1/edit", "/games/1/remove"} {
 		p := b.get(path)
 		p.want(t, 503, "The café’s database is taking a break")
 		if p.header.Get("Retry-After") != "5" || strings.Contains(p.body, "127.0.0.1") {
@@ -287,7 +294,8 @@ func TestDatabaseAway(t *testing.T) {
 
 func TestClientAddress(t *testing.T) {
 	t.Parallel()
-	for name, trusted := range map[string][]*net.IPNet{"untrusted": nil, "trusted": {{IP: net.IPv4(127, 0, 0, 0), Mask: net.CIDRMask(8, 32)}}} {
+	for name, trusted := range map[string][]*net.IPNet{"untrusted": nil,
+		"trusted": {{IP: net.IPv4(127, 0, 0, 0), Mask: net.CIDRMask(8, 32)}}} {
 		s := newSite(t, func(c *web.Config) { c.TrustedProxies = trusted })
 		r, _ := http.NewRequest(http.MethodGet, s.http.URL+"/signin", nil)
 		r.Header.Set("X-Forwarded-For", "6.6.6.6, 203.0.113.9")
@@ -300,13 +308,16 @@ func TestClientAddress(t *testing.T) {
 }
 
 // serve has a server of its own on a port of its own, until stopped.
-func serve(t *testing.T, db *mysql.DB, drain time.Duration) (handler *web.Server, listener net.Listener, stop func(), ended chan error) {
+func serve(
+	t *testing.T, db *mysql.DB, drain time.Duration,
+) (handler *web.Server, listener net.Listener, stop func(), ended chan error) {
 	t.Helper()
 	staff, err := web.ParseStaff(strings.NewReader(account()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err = web.New(web.Config{Store: db, Staff: staff, SessionKey: []byte(strings.Repeat("k", 32)), Log: discard(), Metrics: prometheus.NewRegistry(), Now: time.Now})
+	handler, err = web.New(web.Config{Store: db, Staff: staff, SessionKey: []byte(strings.Repeat("k", 32)), Log: discard(),
+		Metrics: prometheus.NewRegistry(), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

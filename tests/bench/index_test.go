@@ -55,13 +55,14 @@ func BenchmarkIndex(b *testing.B) {
 			}
 			s50, s99, l50, l99 := at(took[0], 50), at(took[0], 99), at(took[1], 50), at(took[1], 99)
 			b.ReportMetric(0, "ns/op") // of both pages together: it says nothing
-			for name, ms := range map[string]float64{"small-p50-ms": s50, "small-p99-ms": s99, "large-p50-ms": l50, "large-p99-ms": l99,
-				"p50-ratio": l50 / s50, "p99-ratio": l99 / s99} {
+			for name, ms := range map[string]float64{"small-p50-ms": s50, "small-p99-ms": s99,
+				"large-p50-ms": l50, "large-p99-ms": l99, "p50-ratio": l50 / s50, "p99-ratio": l99 / s99} {
 				b.ReportMetric(ms, name)
 			}
 			const enough = 300 // requests, for a p99
 			if page.limited && len(took[0]) >= enough && l99 > mostRatio*s99 {
-				b.Errorf("p99 is %.1f ms with 10,000 games and 100,000 customers, %.1f ms with 100 and 1,000: more than %d times", l99, s99, mostRatio)
+				b.Errorf("p99 is %.1f ms with 10,000 games and 100,000 customers, %.1f ms with 100 and 1,000: more than %d times",
+					l99, s99, mostRatio)
 			}
 		})
 	}
@@ -106,7 +107,8 @@ func open(b *testing.B, server *dbtest.Server, games, customers int) *cafe {
 	if err != nil {
 		b.Fatal(err)
 	}
-	handler, err := web.New(web.Config{Store: dbtest.MustOpen(b, c), Staff: accounts, SessionKey: []byte(strings.Repeat("k", 32)), Release: "bench",
+	handler, err := web.New(web.Config{Store: dbtest.MustOpen(b, c), Staff: accounts,
+		SessionKey: []byte(strings.Repeat("k", 32)), Release: "bench",
 		Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Metrics: prometheus.NewRegistry(), Now: time.Now})
 	if err != nil {
 		b.Fatal(err)
@@ -114,7 +116,8 @@ func open(b *testing.B, server *dbtest.Server, games, customers int) *cafe {
 	s := &cafe{handler: handler}
 	page := s.send(http.MethodGet, "/signin", nil)
 	s.cookies = page.Result().Cookies()
-	page = s.send(http.MethodPost, "/signin", url.Values{"csrf": {token(b, page)}, "name": {"staff"}, "password": {"a long password"}})
+	page = s.send(http.MethodPost, "/signin",
+		url.Values{"csrf": {token(b, page)}, "name": {"staff"}, "password": {"a long password"}})
 	if page.Code != http.StatusSeeOther {
 		b.Fatalf("sign in: %d", page.Code)
 	}

@@ -105,9 +105,11 @@ func start(ctx context.Context) (*cafe, error) {
 	}
 	_, err = c.sql(ctx, `
 		INSERT INTO board_games (name, copies, min_players, max_players, minutes, shelf)
-			WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 60) SELECT CONCAT('Game ', i), 2, 2, 4, 45, '' FROM n;
+			WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 60)
+				SELECT CONCAT('Game ', i), 2, 2, 4, 45, '' FROM n;
 		INSERT INTO customers (name, table_number, game_id, reserved_at)
-			WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT CONCAT('Early ', i), 1, 1 + i MOD 60, UTC_TIMESTAMP(6) FROM n;`)
+			WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+				SELECT CONCAT('Early ', i), 1, 1 + i MOD 60, UTC_TIMESTAMP(6) FROM n;`)
 	return c, err
 }
 
@@ -150,8 +152,9 @@ func (c *cafe) startApps(ctx context.Context, front, back, password string) erro
 	key := rand.Text() + rand.Text()
 	for i := range c.apps {
 		c.apps[i], err = c.run(ctx, testcontainers.ContainerRequest{
-			Image:              engine.Image("app"),
-			Env:                map[string]string{"CAFE_DB_PASSWORD": password, "CAFE_SESSION_KEY": key, "CAFE_STAFF_FILE": "/staff"},
+			Image: engine.Image("app"),
+			Env: map[string]string{"CAFE_DB_PASSWORD": password, "CAFE_SESSION_KEY": key,
+				"CAFE_STAFF_FILE": "/staff"},
 			Files:              []testcontainers.ContainerFile{file("/staff", line)},
 			Networks:           []string{front, back},
 			NetworkAliases:     map[string][]string{front: {"app"}},
@@ -206,7 +209,8 @@ func (c *cafe) network(ctx context.Context) (string, error) {
 
 func (c *cafe) run(ctx context.Context, r testcontainers.ContainerRequest) (testcontainers.Container, error) {
 	r.Labels = engine.Labels()
-	made, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{ContainerRequest: r, Started: true})
+	made, err := testcontainers.GenericContainer(ctx,
+		testcontainers.GenericContainerRequest{ContainerRequest: r, Started: true})
 	if made != nil {
 		c.undo = append(c.undo, func() error {
 			return testcontainers.TerminateContainer(made, testcontainers.StopTimeout(0))
@@ -243,7 +247,8 @@ func (c *cafe) direct(t *testing.T, replica int) string {
 
 // sql runs statements as root, inside of the database's container.
 func (c *cafe) sql(ctx context.Context, statements string) (string, error) {
-	code, out, err := c.db.Exec(ctx, []string{"mysql", "--batch", "--skip-column-names", "--database=cafe", "--execute", statements}, exec.Multiplexed())
+	code, out, err := c.db.Exec(ctx,
+		[]string{"mysql", "--batch", "--skip-column-names", "--database=cafe", "--execute", statements}, exec.Multiplexed())
 	if err != nil {
 		return "", err
 	}

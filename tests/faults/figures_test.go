@@ -35,7 +35,8 @@ func TestFigures(t *testing.T) {
 
 	app := c.apps[1].GetContainerID()
 	none := 0 // drain is measured elsewhere
-	if err := c.docker.ContainerRestart(t.Context(), app, container.StopOptions{Signal: "KILL", Timeout: &none}); err != nil {
+	if err := c.docker.ContainerRestart(t.Context(), app,
+		container.StopOptions{Signal: "KILL", Timeout: &none}); err != nil {
 		t.Fatal(err)
 	}
 	var inspected container.InspectResponse
@@ -49,7 +50,8 @@ func TestFigures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("app: %v from the container's start to serving", c.serving(t, app, started).Sub(started).Round(time.Millisecond))
+	t.Logf("app: %v from the container's start to serving",
+		c.serving(t, app, started).Sub(started).Round(time.Millisecond))
 	t.Logf("app: %.1f MB of memory, idle", c.memory(t, app))
 
 	const visitors, lasts = 16, 4 * time.Second
@@ -75,8 +77,9 @@ func TestFigures(t *testing.T) {
 	if len(took) == 0 {
 		t.Fatal("no page was served")
 	}
-	t.Logf("index through nginx, 2 replicas, %d visitors, load from the same machine: %.0f requests/s, p50 %v, p99 %v", visitors,
-		float64(len(took))/lasts.Seconds(), took[len(took)/2].Round(time.Millisecond), took[len(took)*99/100].Round(time.Millisecond))
+	t.Logf("index through nginx, 2 replicas, %d visitors, load from the same machine: %.0f requests/s, p50 %v, p99 %v",
+		visitors, float64(len(took))/lasts.Seconds(), took[len(took)/2].Round(time.Millisecond),
+		took[len(took)*99/100].Round(time.Millisecond))
 	t.Logf("app: %.1f MB of memory after that", c.memory(t, app))
 }
 
@@ -92,7 +95,8 @@ func (c *cafe) ping(t *testing.T, replica int) error {
 // serving is when the app said that it serves.
 func (c *cafe) serving(t *testing.T, id string, since time.Time) time.Time {
 	t.Helper()
-	logs, err := c.docker.ContainerLogs(t.Context(), id, container.LogsOptions{ShowStderr: true, Since: since.Format(time.RFC3339Nano)})
+	logs, err := c.docker.ContainerLogs(t.Context(), id,
+		container.LogsOptions{ShowStderr: true, Since: since.Format(time.RFC3339Nano)})
 	if err != nil {
 		t.Fatal(err)
 	}

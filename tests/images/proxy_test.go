@@ -42,7 +42,8 @@ func replica(t *testing.T, network, name string) testcontainers.Container {
 	config := strings.NewReplacer("NAME", name, "PAD", strings.Repeat("padding ", 300)).Replace(`
 		daemon off; pid /tmp/replica.pid; error_log stderr; events {}
 		http {
-			client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
+			client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f;
+			uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
 			access_log off; default_type text/plain; client_max_body_size 100m; underscores_in_headers on;
 			server {
 				listen 8080;
@@ -117,8 +118,10 @@ func get(t *testing.T, address string) answer {
 // wantPage checks for a page for people.
 func wantPage(t *testing.T, got answer, status int, text string) {
 	t.Helper()
-	if got.StatusCode != status || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/html") || !strings.Contains(got.body, text) {
-		t.Errorf("got %s, %s:\n%s\nwant a page with status %d and %q", got.Status, got.Header.Get("Content-Type"), got.body, status, text)
+	if got.StatusCode != status || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/html") ||
+		!strings.Contains(got.body, text) {
+		t.Errorf("got %s, %s:\n%s\nwant a page with status %d and %q", got.Status, got.Header.Get("Content-Type"), got.body,
+			status, text)
 	}
 	if got.Header.Get("X-Request-ID") == "" {
 		t.Error("the page has no request id to ask for")

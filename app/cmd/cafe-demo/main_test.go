@@ -79,16 +79,19 @@ func TestDemo(t *testing.T) {
 		return regexp.MustCompile(`name="csrf" value="(\w+)"`).FindStringSubmatch(page)[1]
 	}
 	page := read(browser.Get(base + "/signin"))
-	page = read(browser.PostForm(base+"/signin", url.Values{"csrf": {token(page)}, "name": {"staff"}, "password": {password}}))
+	page = read(browser.PostForm(base+"/signin",
+		url.Values{"csrf": {token(page)}, "name": {"staff"}, "password": {password}}))
 	for _, want := range []string{"12 games", "8 reservations", "★ Next", "▶ Playing", "Waiting"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is not on the index", want)
 		}
 	}
-	for _, sort := range []string{"csort=game", "csort=-name", "csort=table", "gsort=players", "q=az&players=3&minutes=60"} {
+	for _, sort := range []string{"csort=game", "csort=-name", "csort=table", "gsort=players",
+		"q=az&players=3&minutes=60"} {
 		read(browser.Get(base + "/?" + sort))
 	}
-	page = read(browser.PostForm(base+"/customers", url.Values{"csrf": {token(page)}, "name": {"Zoë"}, "table": {"3"}, "game": {"catan"}}))
+	page = read(browser.PostForm(base+"/customers",
+		url.Values{"csrf": {token(page)}, "name": {"Zoë"}, "table": {"3"}, "game": {"catan"}}))
 	if !strings.Contains(page, "Reserved Catan for Zoë at table 3") {
 		t.Error("the reservation was not taken")
 	}

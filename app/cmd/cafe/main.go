@@ -64,7 +64,9 @@ func main() {
 }
 
 // run is the program: what it reads and writes comes in, so that a test can be the world.
-func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
+func run(
+	ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer,
+) error {
 	command := "serve"
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
@@ -93,7 +95,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 }
 
 // start reads the environment and waits for the database; the caller closes it.
-func start(ctx context.Context, getenv func(string) string, stderr io.Writer, serving bool) (c config, db *mysql.DB, log *slog.Logger, err error) {
+func start(
+	ctx context.Context, getenv func(string) string, stderr io.Writer, serving bool,
+) (c config, db *mysql.DB, log *slog.Logger, err error) {
 	if c, err = readConfig(getenv, serving); err != nil {
 		return c, nil, nil, err
 	}

@@ -58,7 +58,8 @@ func cafe(t *testing.T, env []string, stdin string, args ...string) (code int, s
 	if err := c.Run(); err != nil && c.ProcessState == nil {
 		t.Fatal(err)
 	}
-	return c.ProcessState.ExitCode(), out.String(), strings.ReplaceAll(errs.String(), "warning: GOCOVERDIR not set, no coverage data emitted\n", "")
+	return c.ProcessState.ExitCode(), out.String(),
+		strings.ReplaceAll(errs.String(), "warning: GOCOVERDIR not set, no coverage data emitted\n", "")
 }
 
 // process is the program, not started yet. It ends with the test.
@@ -87,7 +88,8 @@ func write(t *testing.T, content string) string {
 }
 
 func environment(t *testing.T, c mysql.Config) []string {
-	return []string{"CAFE_ADDR=127.0.0.1:0", "CAFE_DB_HOST=" + c.Host, fmt.Sprintf("CAFE_DB_PORT=%d", c.Port), "CAFE_DB_NAME=" + c.Name,
+	return []string{"CAFE_ADDR=127.0.0.1:0", "CAFE_DB_HOST=" + c.Host, fmt.Sprintf("CAFE_DB_PORT=%d", c.Port),
+		"CAFE_DB_NAME=" + c.Name,
 		"CAFE_DB_USER=" + c.User, "CAFE_DB_PASSWORD_FILE=" + write(t, c.Password+"\n"), "CAFE_STAFF_FILE=" + staffFile(t),
 		"CAFE_SESSION_KEY=" + strings.Repeat("k", 32), "CAFE_DRAIN=300ms", "CAFE_TRUSTED_PROXIES=10.0.0.0/8, 192.168.0.0/16"}
 }
@@ -214,7 +216,8 @@ func TestServe(t *testing.T) {
 	}
 	body, _ := io.ReadAll(response.Body)
 	response.Body.Close()
-	if response.Header.Get("X-Release") != "r1" || !bytes.Contains(body, []byte(`cafe_release{release="r1"} 1`)) || !bytes.Contains(body, []byte("go_sql_open_connections")) {
+	if response.Header.Get("X-Release") != "r1" || !bytes.Contains(body, []byte(`cafe_release{release="r1"} 1`)) ||
+		!bytes.Contains(body, []byte("go_sql_open_connections")) {
 		t.Errorf("got release %q, metrics %s", response.Header.Get("X-Release"), body)
 	}
 	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
@@ -223,7 +226,8 @@ func TestServe(t *testing.T) {
 	if err := c.Wait(); err != nil {
 		t.Errorf("ended with %v", err)
 	}
-	if out := log.String(); !strings.Contains(out, `"msg":"draining"`) || !strings.Contains(out, `"msg":"stopped"`) || strings.Contains(out, strings.Repeat("k", 32)) {
+	if out := log.String(); !strings.Contains(out, `"msg":"draining"`) || !strings.Contains(out, `"msg":"stopped"`) ||
+		strings.Contains(out, strings.Repeat("k", 32)) {
 		t.Errorf("got log %s", out)
 	}
 }
