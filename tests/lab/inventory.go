@@ -3,6 +3,7 @@ package lab
 import (
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 
 	"boardcafe/tests/cluster/machine"
 )
@@ -80,16 +81,24 @@ func (i *Inventory) Move(name, from, to string) {
 	delete(groups[from].Hosts, name)
 }
 
-// Clone is a copy that can be changed alone.
-func (i Inventory) Clone() (clone Inventory) {
-	content, err := i.encode()
-	if err == nil {
-		err = json.Unmarshal(content, &clone)
+// Clone is a copy that can be changed alone: machines, groups, and the variables of each.
+func (i Inventory) Clone() Inventory { return Inventory{i.All.clone()} }
+
+func (g group) clone() group {
+	copied := group{Vars: maps.Clone(g.Vars)}
+	for name, host := range g.Hosts {
+		if copied.Hosts == nil {
+			copied.Hosts = map[string]vars{}
+		}
+		copied.Hosts[name] = maps.Clone(host)
 	}
-	if err != nil {
-		panic(err) // it is of strings, lists and maps
+	for name, child := range g.Children {
+		if copied.Children == nil {
+			copied.Children = map[string]group{}
+		}
+		copied.Children[name] = child.clone()
 	}
-	return clone
+	return copied
 }
 
 // secret is a random password that stays the same as long as the lab does.
